@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Which module may import which is written down once, here; `script/test` compares the import lines with it.
+
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+
+let package = Package(
+    name: "attune",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "attune", targets: ["attune"]),
+        .executable(name: "attune-api", targets: ["attune-api"]),
+        .executable(name: "attune-migrate", targets: ["attune-migrate"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    ],
+    targets: [
+        // C libraries, from Debian's -dev packages.
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+
+        // The library, bottom up.
+        .target(name: "Domain"),
+        .target(name: "Settings", dependencies: ["Domain"]),
+        .target(name: "Telemetry", dependencies: [logging, coreMetrics]),
+        .target(name: "Postgres", dependencies: ["CLibpq", deque, logging]),
+        .target(name: "Wire", dependencies: ["Domain"]),
+        .target(name: "Development", dependencies: ["Postgres", logging]),
+        .target(name: "Schema", dependencies: ["Postgres", crypto, logging]),
+        .target(name: "Store", dependencies: ["Domain", "Postgres"]),
+        .target(
+            name: "Accounts",
+            dependencies: ["Domain", "Postgres", "Store", "CArgon2", crypto, cryptoExtras, jwtKit, logging]),
+        .target(
+            name: "Registry",
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", crypto, logging, metrics]),
+        .target(name: "Models", dependencies: ["Domain", "Postgres", "Registry", "Store"]),
+        .target(
+            name: "Functions", dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Models"],
+            plugins: ["ListFunctions"]),
+        .target(name: "Feed", dependencies: ["Domain", "Postgres", "Store", logging]),
+        .target(
+            name: "Live",
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Feed", logging, metrics]),
+        .target(
+            name: "API",
+            dependencies: [
+                "Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
+                hummingbird, nioCore, nioPosix, nioHTTP1, nioWebSocket, logging, metrics, lifecycle,
+            ]),
+
+        // The list of functions is made from the files in Sources/Functions: one file, one function.
+        .executableTarget(name: "list-functions"),
+        .plugin(name: "ListFunctions", capability: .buildTool(), dependencies: ["list-functions"]),
+
+        // Executables: mains only.
+        .executableTarget(
+            name: "attune-api",
+            dependencies: [
+                "API", "Functions", "Settings", "Telemetry", "Postgres", "Accounts", "Schema", "Feed", "Live", "Registry",
+                lifecycle, unixSignals, logging, argumentParser,
+            ]),
+        .executableTarget(
+            name: "attune-migrate", dependencies: ["Schema", "Settings", "Telemetry", "Postgres", argumentParser, logging]),
+        .executableTarget(
+            name: "attune",
+            dependencies: [
+                "Schema", "Settings", "Telemetry", "Postgres", "Accounts", "Store", "Domain", "Development",
+                argumentParser, logging, unixSignals,
+            ]),
+
+        // Tests.
+        .testTarget(name: "DomainTests", dependencies: ["Domain"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
+        .testTarget(name: "DevelopmentTests", dependencies: ["Development", "Postgres", logging]),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, coreMetrics]),
+    ]
+)

@@ -1,0 +1,16 @@
+import Domain
+import Registry
+
+/// auth:signOut
+enum SignOut {
+    static let function = FunctionDefinition.action(
+        "auth:signOut", "Ends the caller's session, on all workers at once.",
+        access: .signedIn,
+        isAlsoMutation: true,
+        returns: Null.self
+    ) { context in
+        guard let principal = context.caller.principal else { throw APIError.unauthorized }
+        try await context.accounts.signOut(principal)
+        return Null()
+    }
+}

@@ -1,0 +1,296 @@
+import Accounts
+import Domain
+import Feed
+import Logging
+import Metrics
+import Postgres
+import Registry
+import Store
+import Wire
+
+/// The live queries of one worker, and the sockets that watch them.
+///
+/// All that clients are shown comes from ticks (see `Tick.swift`): one snapshot, one timestamp. Between ticks this actor
+/// only notes what has changed: commits, from the feed, and what clients watch, from their sockets (`SyncSession+Messages`).
+public actor LiveQueries {
+    public struct Configuration: Sendable {
+        /// How often to look at a snapshot while the feed cannot say what changed.
+        public var pollingInterval: Duration = .milliseconds(250)
+        /// Mutations that one socket may have waiting (convex-protocol.md, limits of the real service).
+        public var maximumMutationsPerSocket = 1000
+        /// Queries that one socket may watch.
+        public var maximumQueriesPerSocket = 4096
+        /// How many queries run at once in a tick.
+        public var concurrentRuns = 64
+        /// Run every query at every tick, and report those that changed without a topic of theirs having been touched. For
+        /// tests: it finds queries that do not say what they depend on.
+        public var missedInvalidation: (@Sendable (FunctionPath) -> Void)?
+
+        public init() {}
+    }
+
+    enum FeedState {
+        /// Commits are delivered.
+        case connected
+        /// The database answers, but nobody tells what changes in it.
+        case polling
+        case away
+    }
+
+    let configuration: Configuration
+    let runner: FunctionRunner
+    let accounts: Accounts
+    /// Shared with the functions.
+    let database: PostgresClient
+    /// For ticks alone, so that they never wait for a connection.
+    let tickDatabase: PostgresClient
+    let feed: any ChangeFeed
+    let logger: Logger
+
+    var feedState = FeedState.away
+    /// Every commit up to here has been delivered.
+    var feedPosition = LogPosition.zero
+    /// Commits that no tick has answered for yet, in commit order.
+    var pendingCommits: [Commit] = []
+    /// Anything may have changed: the next tick runs everything.
+    var everythingIsDirty = true
+    /// Who waits for the feed to come this far; only a tick does.
+    var feedWaiter: (position: LogPosition, continuation: CheckedContinuation<Bool, Never>)?
+
+    var sessions: [ObjectIdentifier: SyncSession] = [:]
+    var queries: [LiveQuery.Key: LiveQuery] = [:]
+    /// Queries that have to run although no new commit touches them: new ones, and those whose tick failed.
+    var dirty: [ObjectIdentifier: LiveQuery] = [:]
+    var topicIndex: [Topic: [ObjectIdentifier: LiveQuery]] = [:]
+
+    /// How many ticks have begun.
+    var begunTicks: UInt64 = 0
+    /// The last tick that ended well, and the moment it answered for.
+    var lastTick: UInt64 = 0
+    var timestamp = LogPosition.zero
+    /// Where recent socket mutations were committed, whichever worker ran them, so that a repeat is told the original place.
+    var recentRequests = RecentRequests(capacity: 65_536)
+
+    private let wakeUps: AsyncStream<Void>
+    private let wakeUp: AsyncStream<Void>.Continuation
+
+    let ticks = Metrics.Timer(label: "attune_tick_duration")
+    let executions = Counter(label: "attune_live_query_runs_total")
+    let transitions = Counter(label: "attune_transitions_total")
+    let socketGauge = Gauge(label: "attune_sockets")
+    let queryGauge = Gauge(label: "attune_live_queries")
+
+    public init(
+        configuration: Configuration = Configuration(), runner: FunctionRunner, accounts: Accounts, database: PostgresClient,
+        tickDatabase: PostgresClient, feed: any ChangeFeed, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.runner = runner
+        self.accounts = accounts
+        self.database = database
+        self.tickDatabase = tickDatabase
+        self.feed = feed
+        self.logger = logger
+        (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Follows the feed and ticks until the task is cancelled.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { [feed] in await feed.run { await self.receive($0) } }
+            group.addTask { await self.tickForever() }
+        }
+    }
+
+    private func tickForever() async {
+        for await _ in wakeUps { await tick() }
+    }
+
+    /// Asks for a tick. Any number of calls before it begins are one.
+    func requestTick() {
+        wakeUp.yield()
+    }
+
+    /// Asks for a tick later on.
+    func requestTick(after delay: Duration) {
+        // Not in a group: it ends by itself, and a wake-up too many does no harm.
+        Task { [wakeUp] in
+            try? await Task.sleep(for: delay)
+            wakeUp.yield()
+        }
+    }
+
+    // MARK: The feed
+
+    private func receive(_ event: FeedEvent) {
+        switch event {
+        case .connected:
+            feedState = .connected
+            accounts.sessions.feedIsCurrent(true)
+            forgetFeed()
+        case .commits(let commits, let position):
+            guard feedState == .connected else { return }
+            feedPosition = max(feedPosition, position)
+            for commit in commits {
+                tellSessionDirectory(commit)
+                for request in commit.requests { noteCommit(of: request, at: commit.position) }
+            }
+            pendingCommits.append(contentsOf: commits)
+            if let waiter = feedWaiter, feedPosition >= waiter.position {
+                feedWaiter = nil
+                waiter.continuation.resume(returning: true)
+            }
+            if !commits.isEmpty { requestTick() }
+        case .disconnected(let isServerReachable):
+            feedState = isServerReachable ? .polling : .away
+            accounts.sessions.feedIsCurrent(false)
+            forgetFeed()
+        }
+    }
+
+    /// Commits may have been missed: what was heard before is worth nothing now.
+    private func forgetFeed() {
+        feedPosition = .zero
+        pendingCommits = []
+        everythingIsDirty = true
+        if let waiter = feedWaiter {
+            feedWaiter = nil
+            waiter.continuation.resume(returning: false)
+        }
+        // Who waits to hear where a mutation was committed asks the database instead.
+        for session in sessions.values {
+            for (requestID, mutation) in session.mutations {
+                session.mutations[requestID]?.waiter = nil
+                mutation.waiter?.resume(returning: nil)
+            }
+        }
+        requestTick()
+    }
+
+    /// What HTTP requests are checked against. A commit can be delivered before snapshots see it, and a look-up at that
+    /// moment would bring the old state back, so ticks call this again when it is seen.
+    func tellSessionDirectory(_ commit: Commit) {
+        var ended: [SessionID] = []
+        var changed: [UserID] = []
+        for topic in commit.topics {
+            switch (topic.table, topic.key) {
+            case (.sessions, .id): ended.append(SessionID(topic.value))
+            case (.users, .id): changed.append(UserID(topic.value))
+            default: break
+            }
+        }
+        if !ended.isEmpty { accounts.sessions.sessionsChanged(ended) }
+        accounts.sessions.usersChanged(changed)
+        if !commit.wholeTables.isDisjoint(with: [.sessions, .users]) { accounts.sessions.everythingChanged() }
+    }
+
+    /// Waits until the feed has delivered every commit up to `position`; false if it was lost meanwhile.
+    func feedReached(_ position: LogPosition) async -> Bool {
+        if feedPosition >= position { return true }
+        // The feed reads the log up to where it is flushed, and records of transactions in progress may wait for that a while.
+        // A small commit of our own makes them.
+        let nudge = Task { [database, logger] in
+            var delay = Duration.milliseconds(5)
+            while true {
+                try await Task.sleep(for: delay)
+                delay = .milliseconds(100)
+                do { _ = try await database.write(Self.flush()) } catch { logger.debug("cannot flush the log: \(error)") }
+            }
+        }
+        defer { nudge.cancel() }
+        return await withCheckedContinuation { feedWaiter = (position, $0) }
+    }
+
+    private static let flush = Statement("feed.flush", "SELECT pg_logical_emit_message(true, 'attune.flush', '')")
+
+    // MARK: What is watched
+
+    /// The query that `request` asks for as `caller`, shared with all who ask the same.
+    func liveQuery(for request: QueryRequest, caller: Caller, journal: String?) throws(FunctionFailure) -> LiveQuery {
+        let requestID = RequestID.random()
+        let function = try runner.find(request.path, as: .query, requestID: requestID)
+        let arguments = try runner.decodeArguments(request.arguments, of: function, requestID: requestID)
+        let key = LiveQuery.Key(
+            path: function.path, arguments: JSONWriter.bytes { arguments.encode(into: &$0) }, user: caller.principal?.userID,
+            role: caller.principal?.role, journal: journal)
+        if let query = queries[key] { return query }
+        let query = LiveQuery(key: key, function: function, arguments: arguments, caller: caller, createdIn: begunTicks)
+        queries[key] = query
+        dirty[ObjectIdentifier(query)] = query
+        queryGauge.record(queries.count)
+        return query
+    }
+
+    func addWatcher(_ session: SyncSession, to query: LiveQuery) {
+        query.watchers[ObjectIdentifier(session)] = session
+    }
+
+    /// Takes a session off a query that none of its subscriptions watches any more; a query without watchers is forgotten.
+    func removeWatcher(_ session: SyncSession, from query: LiveQuery) {
+        guard !session.subscriptions.values.contains(where: { $0.query === query }) else { return }
+        query.watchers[ObjectIdentifier(session)] = nil
+        if query.watchers.isEmpty { forget(query) }
+    }
+
+    func forget(_ query: LiveQuery) {
+        if queries[query.key] === query { queries[query.key] = nil }
+        dirty[ObjectIdentifier(query)] = nil
+        setTopics([], of: query)
+        queryGauge.record(queries.count)
+    }
+
+    func setTopics(_ topics: Set<Topic>, of query: LiveQuery) {
+        guard topics != query.topics else { return }
+        let id = ObjectIdentifier(query)
+        for topic in query.topics.subtracting(topics) {
+            topicIndex[topic]?[id] = nil
+            if topicIndex[topic]?.isEmpty == true { topicIndex[topic] = nil }
+        }
+        for topic in topics.subtracting(query.topics) { topicIndex[topic, default: [:]][id] = query }
+        query.topics = topics
+    }
+
+    // MARK: Status
+
+    public struct Status: Sendable {
+        /// `connected`, `polling` or `away`.
+        public let feed: String
+        public let sockets: Int
+        public let queries: Int
+        public let timestamp: LogPosition
+    }
+
+    public var status: Status {
+        let feed = switch feedState {
+        case .connected: "connected"
+        case .polling: "polling"
+        case .away: "away"
+        }
+        return Status(feed: feed, sockets: sessions.count, queries: queries.count, timestamp: timestamp)
+    }
+}
+
+/// Where recent socket requests were committed; the oldest are forgotten.
+struct RecentRequests {
+    private var positions: [MutationRequest: LogPosition] = [:]
+    private var order: [MutationRequest] = []
+    private var oldest = 0
+    private let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    subscript(_ request: MutationRequest) -> LogPosition? { positions[request] }
+
+    mutating func insert(_ request: MutationRequest, at position: LogPosition) {
+        guard positions.updateValue(position, forKey: request) == nil else { return }
+        if order.count < capacity {
+            order.append(request)
+        } else {
+            positions[order[oldest]] = nil
+            order[oldest] = request
+            oldest = (oldest + 1) % capacity
+        }
+    }
+}

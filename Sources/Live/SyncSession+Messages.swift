@@ -1,0 +1,330 @@
+import Accounts
+import Domain
+import Postgres
+import Registry
+import Store
+import Wire
+
+// What clients say, and what it does. One socket's messages are taken strictly in order.
+
+extension LiveQueries {
+    /// Serves one socket until its inbox ends.
+    ///
+    /// - Parameters:
+    ///   - inbox: the text frames that arrive; `finish` it when the socket is closed.
+    ///   - clientAddress: for limits.
+    public nonisolated func serve(
+        _ inbox: FrameInbox, outbound: any SyncOutbound, kind: ClientKind, clientAddress: IPAddress
+    ) async {
+        let session = SyncSession(outbound: outbound, kind: kind, clientAddress: clientAddress, inbox: inbox)
+        await join(session)
+        let (mutations, queue) = AsyncStream.makeStream(of: MutationJob.self)
+        await withDiscardingTaskGroup { group in
+            // Mutations run one at a time, in the order in which they came; what runs when the socket dies runs to its end.
+            group.addTask {
+                for await job in mutations where await self.isOpen(session) { await self.perform(job, of: session) }
+            }
+            while let frame = await inbox.next() {
+                do {
+                    switch try await self.take(try ClientMessage(parsing: frame), from: session) {
+                    case .nothing: break
+                    case .mutation(let job): queue.yield(job)
+                    case .action(let job): group.addTask { await self.perform(job, of: session) }
+                    case .stop: inbox.finish()
+                    }
+                } catch {
+                    await self.refuse(session, error)
+                    inbox.finish()
+                }
+            }
+            queue.finish()
+            await leave(session)
+        }
+    }
+
+    struct MutationJob: Sendable {
+        let call: ClientMessage.FunctionCall
+        /// Who asked, fixed when the message was read.
+        let caller: Caller
+        let request: MutationRequest
+    }
+
+    struct ActionJob: Sendable {
+        let call: ClientMessage.FunctionCall
+        let caller: Caller
+        let sessionID: UUIDBits
+    }
+
+    /// What a message asks for beyond a change of state.
+    private enum FollowUp {
+        case nothing
+        case mutation(MutationJob)
+        case action(ActionJob)
+        /// The socket is being closed; what else it sent is of no interest.
+        case stop
+    }
+
+    // MARK: Coming and going
+
+    private func join(_ session: SyncSession) {
+        sessions[ObjectIdentifier(session)] = session
+        socketGauge.record(sessions.count)
+    }
+
+    func leave(_ session: SyncSession) {
+        guard session.isOpen else { return }
+        session.isOpen = false
+        sessions[ObjectIdentifier(session)] = nil
+        socketGauge.record(sessions.count)
+        let watched = session.subscriptions.values.compactMap(\.query)
+        session.subscriptions = [:]
+        for query in watched { removeWatcher(session, from: query) }
+        for (requestID, mutation) in session.mutations {
+            session.mutations[requestID]?.waiter = nil
+            mutation.waiter?.resume(returning: nil)
+        }
+    }
+
+    private func isOpen(_ session: SyncSession) -> Bool { session.isOpen }
+
+    /// The client may have taken what was sent: what could not be shown before can be now.
+    public nonisolated func outboundHasRoom() {
+        Task { await self.showWaiting() }
+    }
+
+    private func showWaiting() {
+        for session in sessions.values where session.owesTransition { show(session) }
+    }
+
+    private func refuse(_ session: SyncSession, _ error: any Error) {
+        guard session.isOpen else { return }
+        logger.debug("closing a socket", metadata: ["reason": "\(error)"])
+        end(session, .internalServerError)
+    }
+
+    // MARK: Messages
+
+    private func take(_ message: ClientMessage, from session: SyncSession) async throws -> FollowUp {
+        guard session.isOpen else { return .stop }
+        switch message {
+        case .connect(let connect):
+            try takeConnect(connect, from: session)
+        case .event:
+            break
+        case .modifyQuerySet(let baseVersion, let newVersion, let modifications):
+            try takeModifications(modifications, from: baseVersion, to: newVersion, session)
+        case .authenticate(let baseVersion, let token):
+            return try await takeAuthentication(token, baseVersion, session)
+        case .mutation(let call):
+            guard let connect = session.connect else { throw ProtocolViolation("Mutation before Connect") }
+            guard session.mutations.count < configuration.maximumMutationsPerSocket else {
+                end(session, .tooManyConcurrentMutations)
+                return .stop
+            }
+            guard session.mutations[call.requestID] == nil else { throw ProtocolViolation("Mutation with a repeated requestId") }
+            guard tokenIsCurrent(of: session) else { return .stop }
+            let request = MutationRequest(sessionID: connect.sessionID, requestID: call.requestID)
+            session.mutations[call.requestID] = SyncSession.PendingMutation(position: recentRequests[request])
+            return .mutation(MutationJob(call: call, caller: session.caller, request: request))
+        case .action(let call):
+            guard let connect = session.connect else { throw ProtocolViolation("Action before Connect") }
+            guard tokenIsCurrent(of: session) else { return .stop }
+            return .action(ActionJob(call: call, caller: session.caller, sessionID: connect.sessionID))
+        }
+        return .nothing
+    }
+
+    private func tokenIsCurrent(of session: SyncSession) -> Bool {
+        guard let expiry = session.tokenExpiresAt, expiry < .now() else { return true }
+        refuseIdentity(of: session, "Convex token identity expired")
+        return false
+    }
+
+    private func takeConnect(_ connect: ClientMessage.Connect, from session: SyncSession) throws {
+        guard session.connect == nil else { throw ProtocolViolation("a second Connect") }
+        if let observed = connect.maxObservedTimestamp {
+            // JavaScript cannot compare timestamps with the highest bit.
+            guard observed.rawValue < 1 << 63 else { throw ProtocolViolation("maxObservedTimestamp is out of range") }
+            session.earliest = observed
+        }
+        session.connect = connect
+        if let clock = connect.clientMilliseconds, clock > 0, clock < 1e15 {
+            session.clockSkew = Int64(clock - Instant.now().milliseconds)
+        }
+    }
+
+    private func takeModifications(
+        _ modifications: [ClientMessage.QuerySetModification], from baseVersion: UInt32, to newVersion: UInt32, _ session: SyncSession
+    ) throws {
+        guard session.connect != nil else { throw ProtocolViolation("ModifyQuerySet before Connect") }
+        guard baseVersion == session.querySetVersion, newVersion > baseVersion else {
+            throw ProtocolViolation("ModifyQuerySet \(baseVersion) → \(newVersion), but the query set is at \(session.querySetVersion)")
+        }
+        for modification in modifications {
+            switch modification {
+            case .add(let queryID, let path, let arguments, let journal):
+                guard session.subscriptions[queryID] == nil else { throw ProtocolViolation("Add of a queryId that is in use") }
+                guard session.subscriptions.count < configuration.maximumQueriesPerSocket else {
+                    throw ProtocolViolation("more than \(configuration.maximumQueriesPerSocket) queries on one socket")
+                }
+                let request = QueryRequest(path: path, arguments: arguments, journal: journal)
+                session.removals.remove(queryID)
+                session.subscriptions[queryID] = SyncSession.Subscription(
+                    source: source(for: request, of: session, journal: journal), request: request)
+            case .remove(let queryID):
+                guard let subscription = session.subscriptions.removeValue(forKey: queryID) else {
+                    throw ProtocolViolation("Remove of a queryId that is not in use")
+                }
+                session.removals.insert(queryID)
+                if let query = subscription.query { removeWatcher(session, from: query) }
+            }
+        }
+        session.querySetVersion = newVersion
+        noteChange(of: session)
+    }
+
+    private func takeAuthentication(
+        _ token: ClientMessage.Token, _ baseVersion: UInt32, _ session: SyncSession
+    ) async throws -> FollowUp {
+        guard session.connect != nil else { throw ProtocolViolation("Authenticate before Connect") }
+        guard baseVersion == session.identityVersion else {
+            throw ProtocolViolation("Authenticate \(baseVersion), but the identity is at \(session.identityVersion)")
+        }
+        var caller = Caller.anonymous
+        var expiry: Instant?
+        switch token {
+        case .none: break
+        case .admin:
+            return refuseToken(session, "Administrator keys are not used here.")
+        case .user(let value):
+            do {
+                let authenticated = try await accounts.sessions.caller(forToken: value)
+                caller = authenticated.caller
+                expiry = authenticated.tokenExpiresAt
+            } catch let failure as AuthenticationFailure {
+                return refuseToken(session, failure.message)
+            }
+        }
+        // The socket may be gone by now; and the session may have ended after the look-up and before a tick could have known
+        // that this socket has it, so the next tick looks again.
+        guard session.isOpen else { return .stop }
+        session.identityVersion += 1
+        session.tokenExpiresAt = expiry
+        become(caller, session)
+        session.identityIsUnchecked = caller != .anonymous
+        noteChange(of: session)
+        return .nothing
+    }
+
+    private func refuseToken(_ session: SyncSession, _ message: String) -> FollowUp {
+        session.outbound.send(
+            ServerMessage.authError(message, baseVersion: session.shown.identity, authUpdateAttempted: true))
+        end(session, .toldAlready)
+        return .stop
+    }
+
+    /// A tick that begins from now on answers what the client has just asked for.
+    private func noteChange(of session: SyncSession) {
+        session.changedIn = begunTicks
+        session.owesTransition = true
+        requestTick()
+    }
+
+    // MARK: Functions
+
+    private nonisolated func perform(_ job: MutationJob, of session: SyncSession) async {
+        let requestID = RequestID(session: job.request.sessionID, request: job.request.requestID)
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                let function = try runner.find(job.call.path, as: .mutation, requestID: requestID)
+                let arguments = try runner.decodeArguments(job.call.arguments, of: function, requestID: requestID)
+                let run = try await runner.runMutation(
+                    function, arguments: arguments, caller: job.caller, request: job.request,
+                    clientAddress: session.clientAddress, requestID: requestID)
+                switch run.outcome {
+                case .success(let value):
+                    let position = try await position(of: job.request, of: session, isRecorded: run.isNewlyRecorded)
+                    await answer(job.call.requestID, .success(value), at: position, session)
+                case .failure(let failure):
+                    await answer(
+                        job.call.requestID, .failure(message: failure.message, errorData: failure.errorData), at: nil, session)
+                }
+                return
+            } catch let failure as FunctionFailure {
+                return await answer(
+                    job.call.requestID, .failure(message: failure.message, errorData: failure.errorData), at: nil, session)
+            } catch {
+                // The database is away. The request is recorded with its effect, so that running it again is harmless.
+                guard ContinuousClock.now < deadline, await isOpen(session) else { return await refuse(session, error) }
+                try? await Task.sleep(for: .milliseconds(Int64.random(in: 50...250)))
+            }
+        }
+    }
+
+    private nonisolated func perform(_ job: ActionJob, of session: SyncSession) async {
+        let requestID = RequestID(session: job.sessionID, request: job.call.requestID)
+        let outcome: ServerMessage.Outcome
+        do {
+            let function = try runner.find(job.call.path, as: .action, requestID: requestID)
+            let arguments = try runner.decodeArguments(job.call.arguments, of: function, requestID: requestID)
+            switch try await runner.runAction(
+                function, arguments: arguments, caller: job.caller, clientAddress: session.clientAddress, requestID: requestID)
+            {
+            case .success(let value): outcome = .success(value)
+            case .failure(let failure): outcome = .failure(message: failure.message, errorData: failure.errorData)
+            }
+        } catch {
+            let failure = error as? FunctionFailure ?? .unexpected(requestID: requestID)
+            outcome = .failure(message: failure.message, errorData: failure.errorData)
+        }
+        session.outbound.send(ServerMessage.actionResponse(requestID: job.call.requestID, outcome: outcome))
+    }
+
+    /// Where a successful mutation was committed.
+    ///
+    /// The feed says so for those that were recorded; for others, and while there is no feed, a position at or behind the
+    /// commit does: a Transition that reaches it shows the effect.
+    private nonisolated func position(
+        of request: MutationRequest, of session: SyncSession, isRecorded: Bool
+    ) async throws -> LogPosition {
+        if let position = await recentPosition(of: request) { return position }
+        if isRecorded, let position = await commitPosition(of: request, session) { return position }
+        guard let row = try await database.read(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
+        else { throw ProtocolViolation("the database has no log position") }
+        return position
+    }
+
+    private func recentPosition(of request: MutationRequest) -> LogPosition? { recentRequests[request] }
+
+    private func commitPosition(of request: MutationRequest, _ session: SyncSession) async -> LogPosition? {
+        if let position = recentRequests[request] { return position }
+        guard feedState == .connected, session.isOpen, session.mutations[request.requestID] != nil else { return nil }
+        return await withCheckedContinuation { session.mutations[request.requestID]?.waiter = $0 }
+    }
+
+    private static let endOfLog = Statement("feed.end_of_log", "SELECT pg_current_wal_insert_lsn()::text")
+
+    /// The feed has delivered the commit of a socket's mutation, on whichever worker it ran.
+    func noteCommit(of request: MutationRequest, at position: LogPosition) {
+        recentRequests.insert(request, at: position)
+        for session in sessions.values where session.connect?.sessionID == request.sessionID {
+            guard let mutation = session.mutations[request.requestID] else { continue }
+            session.mutations[request.requestID] = SyncSession.PendingMutation(position: position)
+            mutation.waiter?.resume(returning: position)
+        }
+    }
+
+    /// Sends a mutation's response; the Transition that clients wait for after it follows.
+    private func answer(
+        _ requestID: UInt32, _ outcome: ServerMessage.Outcome, at position: LogPosition?, _ session: SyncSession
+    ) {
+        guard session.isOpen else { return }
+        session.mutations[requestID] = nil
+        session.outbound.send(ServerMessage.mutationResponse(requestID: requestID, outcome: outcome, timestamp: position))
+        if let position { session.earliest = max(session.earliest, position) }
+        session.owesTransition = true
+        show(session)
+        if session.owesTransition { requestTick() }
+    }
+}

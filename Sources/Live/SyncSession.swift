@@ -1,0 +1,126 @@
+import Accounts
+import Domain
+import Wire
+
+/// Where a session's messages go: one socket.
+public protocol SyncOutbound: Sendable {
+    /// Sends one text frame. Returns at once; `pendingFrames` counts what the client has not taken yet.
+    func send(_ text: [UInt8])
+    /// How many frames wait for the client to read.
+    var pendingFrames: Int { get }
+    /// Ends the socket.
+    func close(_ reason: CloseReason)
+}
+
+/// Why the server ends a socket, in words that stock clients know (convex-protocol.md 3.10).
+public enum CloseReason: Sendable {
+    /// After AuthError and FatalError, which say it themselves.
+    case toldAlready
+    /// Our trouble, or a protocol violation from which a new connection recovers.
+    case internalServerError
+    /// More mutations in the queue than one socket may have.
+    case tooManyConcurrentMutations
+}
+
+/// What a client is able to do, as its handshake tells.
+public struct ClientKind: Sendable {
+    /// Knows TransitionChunk: npm clients from 1.28.0 on (convex-protocol.md 3.9).
+    public var knowsChunks: Bool
+    /// Asks its application for a new token after an AuthError. Rust and Python clients repeat the old one for ever.
+    public var recoversFromAuthError: Bool
+
+    public init(knowsChunks: Bool, recoversFromAuthError: Bool) {
+        self.knowsChunks = knowsChunks
+        self.recoversFromAuthError = recoversFromAuthError
+    }
+}
+
+/// One client's connection: what it watches, as whom, and what it has been shown.
+///
+/// Belongs to the LiveQueries actor, except for the constants.
+final class SyncSession: @unchecked Sendable {
+    // Unchecked: variables are touched by the LiveQueries actor only.
+
+    let outbound: any SyncOutbound
+    let kind: ClientKind
+    let clientAddress: IPAddress
+    /// Frames that were received and not yet looked at.
+    let inbox: FrameInbox
+
+    var isOpen = true
+    var connect: ClientMessage.Connect?
+    /// Milliseconds that the client's clock is ahead.
+    var clockSkew: Int64?
+    var caller = Caller.anonymous
+    var tokenExpiresAt: Instant?
+    /// The sign-in was found good, but in no tick's snapshot yet.
+    var identityIsUnchecked = false
+
+    /// What has been received.
+    var querySetVersion: UInt32 = 0
+    var identityVersion: UInt32 = 0
+    /// What the client holds.
+    var shown = StateVersion()
+
+    struct Subscription {
+        /// Where its results come from.
+        enum Source {
+            case live(LiveQuery)
+            /// The request is none: no such function, no such arguments.
+            case refused(LiveResult)
+        }
+        var source: Source
+        /// How the query was asked for, to ask again as somebody else.
+        let request: QueryRequest
+        /// The result that the client has.
+        var shown: LiveResult?
+
+        var query: LiveQuery? { if case .live(let query) = source { query } else { nil } }
+        var result: LiveResult? {
+            switch source {
+            case .live(let query): query.result
+            case .refused(let result): result
+            }
+        }
+    }
+    var subscriptions: [UInt32: Subscription] = [:]
+    /// Removed by the client, and not confirmed by a Transition yet.
+    var removals: Set<UInt32> = []
+
+    /// A Transition is due even if no result has changed: the client has changed its query set or identity, or waits for one
+    /// that covers its mutation.
+    var owesTransition = false
+    /// The next Transition has to be at least of this moment.
+    var earliest = LogPosition.zero
+    /// The tick that was the last to have begun when query set or identity last changed; later ones take that in.
+    var changedIn: UInt64 = 0
+    /// Since when a Transition cannot be sent because `earliest` has not been reached.
+    var waitingSince: ContinuousClock.Instant?
+
+    /// The mutations that were received and not answered yet.
+    var mutations: [UInt32: PendingMutation] = [:]
+
+    struct PendingMutation {
+        /// Where it was committed, once the feed has told.
+        var position: LogPosition?
+        var waiter: CheckedContinuation<LogPosition?, Never>?
+    }
+
+    init(outbound: any SyncOutbound, kind: ClientKind, clientAddress: IPAddress, inbox: FrameInbox) {
+        self.outbound = outbound
+        self.kind = kind
+        self.clientAddress = clientAddress
+        self.inbox = inbox
+    }
+
+    /// A mutation of this client is in the tables, as the feed has told, but its response is not out yet. A Transition now
+    /// would show its effect beside the client's optimistic one (convex-protocol.md 3.6 c).
+    var awaitsResponse: Bool { mutations.values.contains { $0.position != nil } }
+}
+
+/// One `Add` of a query set.
+struct QueryRequest: Sendable {
+    let path: String
+    let arguments: JSON
+    let journal: String?
+}

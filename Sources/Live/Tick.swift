@@ -1,0 +1,421 @@
+import Accounts
+import Domain
+import Feed
+import Metrics
+import Postgres
+import Registry
+import Store
+import Wire
+
+// One tick = one snapshot = one timestamp. docs/live-queries.md has the argument why this is right.
+
+extension LiveQueries {
+    /// What happened to an attempt to tick.
+    private enum TickOutcome {
+        case done
+        /// Another snapshot is needed: this one sees a later commit and not an earlier one, or the feed was lost.
+        case again
+    }
+
+    /// Answers for all commits and all wishes that have come since the last tick.
+    func tick() async {
+        guard feedState != .away, !sessions.isEmpty else { return }
+        let started = ContinuousClock.now
+        var attempts = 0
+        var broken: Set<ObjectIdentifier> = []
+        while !Task.isCancelled {
+            guard hasWork else { return }
+            begunTicks += 1
+            do {
+                attempts += 1
+                switch try await attemptTick(toleratesGaps: attempts > 3, broken: &broken) {
+                case .done:
+                    let (seconds, attoseconds) = (ContinuousClock.now - started).components
+                    ticks.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+                    if feedState == .polling { requestTick(after: configuration.pollingInterval) }
+                    return
+                case .again:
+                    guard feedState != .away else { return }
+                    if attempts > 1 { try await Task.sleep(for: .microseconds(200 * min(attempts, 10))) }
+                }
+            } catch {
+                guard !Task.isCancelled else { return }
+                logger.warning("a tick failed; trying again", metadata: ["error": "\(error)"])
+                requestTick(after: .milliseconds(Int64.random(in: 20...100)))
+                return
+            }
+        }
+    }
+
+    private var hasWork: Bool {
+        everythingIsDirty || feedState == .polling || !pendingCommits.isEmpty || !dirty.isEmpty
+            || sessions.values.contains { $0.owesTransition }
+    }
+
+    /// - Parameters:
+    ///   - toleratesGaps: answer from a snapshot that does not see all commits up to the latest that it sees, with the
+    ///     timestamp before the first gap, rather than looking for a better one for ever.
+    ///   - broken: queries that ended an earlier attempt's transaction; they fail without being run.
+    private func attemptTick(toleratesGaps: Bool, broken: inout Set<ObjectIdentifier>) async throws -> TickOutcome {
+        let number = begunTicks
+        let isExact = feedState == .connected
+        let runsEverything = everythingIsDirty || !isExact
+        // Queries asked for after this wait for the next tick: their clients may know of commits that this snapshot lacks.
+        var toRun = dirty
+        var answered: [Commit] = []
+        var tickTimestamp = timestamp
+        var brokenNow = broken
+        var changed: [ObjectIdentifier: SyncSession] = [:]
+
+        let outcome: TickOutcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
+            let moment = try await Moment.current(in: transaction)
+            if isExact {
+                guard await feedReached(moment.position) else { return .again }
+            }
+            let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
+            let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
+            if let firstUnseen, let lastSeen = seen.last, firstUnseen.position < lastSeen.position, !toleratesGaps { return .again }
+            answered = seen
+            if let firstUnseen, firstUnseen.position <= moment.position {
+                tickTimestamp = max(timestamp, LogPosition(firstUnseen.position.rawValue - 1))
+            } else {
+                tickTimestamp = max(timestamp, moment.position)
+            }
+
+            // Who is still who they were?
+            for commit in answered { tellSessionDirectory(commit) }
+            let rechecked = sessionsToRecheck(answered, all: runsEverything)
+            try await recheckIdentities(of: rechecked, in: transaction, tick: number, toRun: &toRun)
+
+            // What has to run?
+            if runsEverything || configuration.missedInvalidation != nil {
+                for query in queries.values where query.createdIn < number { toRun[ObjectIdentifier(query)] = query }
+            }
+            let touched = touchedQueries(answered)
+            toRun.merge(touched) { query, _ in query }
+
+            let runs = try await run(toRun, in: transaction, broken: &brokenNow)
+            guard brokenNow.count == broken.count else { return .again }
+            if !runsEverything, let report = configuration.missedInvalidation {
+                reportMissedInvalidations(runs, touched: touched, report)
+            }
+
+            // From here on nothing waits, so nobody sees half of it.
+            for (query, result) in runs { apply(result, to: query, changed: &changed) }
+            return .done
+        }
+        guard case .done = outcome else {
+            broken = brokenNow
+            return .again
+        }
+
+        timestamp = tickTimestamp
+        lastTick = number
+        if runsEverything, isExact == (feedState == .connected) { everythingIsDirty = false }
+        let answeredPositions = Set(answered.map(\.position))
+        pendingCommits.removeAll { answeredPositions.contains($0.position) }
+        executions.increment(by: toRun.count)
+        for session in sessions.values where session.owesTransition { changed[ObjectIdentifier(session)] = session }
+        for session in changed.values { show(session) }
+        if !pendingCommits.isEmpty {
+            // Commits that are decoded before they are visible, or that came meanwhile.
+            if pendingCommits.contains(where: { $0.position > tickTimestamp }) { requestTick(after: .milliseconds(1)) }
+        }
+        if !dirty.isEmpty || sessions.values.contains(where: { $0.owesTransition && $0.changedIn >= number }) { requestTick() }
+        return .done
+    }
+
+    // MARK: Which queries
+
+    private func touchedQueries(_ commits: [Commit]) -> [ObjectIdentifier: LiveQuery] {
+        var touched: [ObjectIdentifier: LiveQuery] = [:]
+        for commit in commits {
+            for topic in commit.topics {
+                if let queries = topicIndex[topic] { touched.merge(queries) { query, _ in query } }
+            }
+            guard !commit.wholeTables.isEmpty else { continue }
+            for (topic, queries) in topicIndex where commit.wholeTables.contains(topic.table) {
+                touched.merge(queries) { query, _ in query }
+            }
+        }
+        return touched
+    }
+
+    /// Runs the queries, all in the transaction's snapshot, and gives their results.
+    ///
+    /// An SQL error ends the transaction for all. The query that caused it is added to `broken`, and the caller begins anew
+    /// without it.
+    private func run(
+        _ queries: [ObjectIdentifier: LiveQuery], in transaction: Transaction, broken: inout Set<ObjectIdentifier>
+    ) async throws -> [(LiveQuery, FunctionRunner.QueryRun)] {
+        var runs: [(LiveQuery, FunctionRunner.QueryRun)] = []
+        var jobs: [QueryJob] = []
+        for (id, query) in queries {
+            if broken.contains(id) {
+                let failure = FunctionFailure.unexpected(requestID: .random())
+                runs.append((query, FunctionRunner.QueryRun(failure: failure, topics: query.topics, journal: query.key.journal)))
+            } else {
+                jobs.append(
+                    QueryJob(id: id, function: query.function, arguments: query.arguments, caller: query.caller, journal: query.key.journal))
+            }
+        }
+        for done in try await run(jobs, in: transaction) {
+            if done.hasEndedTransaction { broken.insert(done.id) }
+            if let query = queries[done.id] { runs.append((query, done.run)) }
+        }
+        return runs
+    }
+
+    private func run(_ jobs: [QueryJob], in transaction: Transaction) async throws -> [QueryJob.Outcome] {
+        try await withThrowingTaskGroup(of: QueryJob.Outcome.self) { [runner, configuration] group in
+            var outcomes: [QueryJob.Outcome] = []
+            var waiting = jobs.dropFirst(configuration.concurrentRuns).makeIterator()
+            for job in jobs.prefix(configuration.concurrentRuns) {
+                group.addTask { try await job.run(with: runner, in: transaction) }
+            }
+            while let outcome = try await group.next() {
+                outcomes.append(outcome)
+                if let job = waiting.next() {
+                    group.addTask { try await job.run(with: runner, in: transaction) }
+                }
+            }
+            return outcomes
+        }
+    }
+
+    private func apply(
+        _ run: FunctionRunner.QueryRun, to query: LiveQuery, changed: inout [ObjectIdentifier: SyncSession]
+    ) {
+        // Its last watcher left while it ran.
+        guard !query.watchers.isEmpty else { return }
+        dirty[ObjectIdentifier(query)] = nil
+        setTopics(run.topics, of: query)
+        let result = LiveResult(run)
+        if query.result?.isSame(as: result) != true {
+            query.result = result
+            changed.merge(query.watchers) { session, _ in session }
+        }
+        if run.journal != query.key.journal { fixRange(of: query, journal: run.journal) }
+    }
+
+    /// A page's first run has fixed its end: from now on it is the query with that range, of which there may be one already.
+    private func fixRange(of query: LiveQuery, journal: String?) {
+        if queries[query.key] === query { queries[query.key] = nil }
+        query.key = query.key.with(journal: journal)
+        guard let other = queries[query.key], other.result?.isSame(as: query.result!) == true else {
+            if queries[query.key] == nil { queries[query.key] = query }
+            return
+        }
+        for session in query.watchers.values {
+            for (queryID, subscription) in session.subscriptions where subscription.query === query {
+                session.subscriptions[queryID]?.source = .live(other)
+            }
+            addWatcher(session, to: other)
+        }
+        query.watchers = [:]
+        forget(query)
+    }
+
+    private func reportMissedInvalidations(
+        _ runs: [(LiveQuery, FunctionRunner.QueryRun)], touched: [ObjectIdentifier: LiveQuery],
+        _ report: @Sendable (FunctionPath) -> Void
+    ) {
+        for (query, run) in runs where touched[ObjectIdentifier(query)] == nil && dirty[ObjectIdentifier(query)] == nil {
+            if let old = query.result, !old.isSame(as: LiveResult(run)) { report(query.key.path) }
+        }
+    }
+
+    // MARK: Who is who
+
+    private func sessionsToRecheck(_ commits: [Commit], all: Bool) -> [SyncSession] {
+        var users: Set<UserID> = []
+        var ended: Set<SessionID> = []
+        var everybody = all
+        for commit in commits {
+            if !commit.wholeTables.isDisjoint(with: [.users, .sessions]) { everybody = true }
+            for topic in commit.topics {
+                switch (topic.table, topic.key) {
+                case (.users, .id): users.insert(UserID(topic.value))
+                case (.sessions, .id): ended.insert(SessionID(topic.value))
+                default: break
+                }
+            }
+        }
+        return sessions.values.filter { session in
+            guard let principal = session.caller.principal else { return false }
+            return everybody || session.identityIsUnchecked || users.contains(principal.userID) || ended.contains(principal.sessionID)
+        }
+    }
+
+    /// Looks up, in the tick's snapshot, whether the sessions' sign-ins still hold and what their roles are.
+    private func recheckIdentities(
+        of rechecked: [SyncSession], in transaction: Transaction, tick: UInt64, toRun: inout [ObjectIdentifier: LiveQuery]
+    ) async throws {
+        guard !rechecked.isEmpty else { return }
+        let ids = Set(rechecked.compactMap { $0.caller.principal?.sessionID })
+        let live = try await accounts.sessions.current(Array(ids), in: transaction)
+        for session in rechecked where session.isOpen {
+            // It may have signed in as somebody else while we asked.
+            guard let principal = session.caller.principal, ids.contains(principal.sessionID) else { continue }
+            session.identityIsUnchecked = false
+            switch live[principal.sessionID] {
+            case principal: continue
+            case let current?: become(.user(current), session)
+            case nil where session.kind.recoversFromAuthError:
+                refuseIdentity(of: session, "The session has ended")
+            case nil:
+                session.tokenExpiresAt = nil
+                become(.anonymous, session)
+            }
+            for subscription in session.subscriptions.values {
+                if let query = subscription.query, query.result == nil { toRun[ObjectIdentifier(query)] = query }
+            }
+        }
+    }
+
+    /// The session's queries are asked again as `caller`. What the client has been shown stays known, so that only
+    /// differences are sent.
+    func become(_ caller: Caller, _ session: SyncSession) {
+        session.caller = caller
+        let before = session.subscriptions
+        for (queryID, subscription) in before {
+            session.subscriptions[queryID]?.source = source(
+                for: subscription.request, of: session, journal: subscription.query?.key.journal)
+        }
+        for subscription in before.values {
+            if let query = subscription.query { removeWatcher(session, from: query) }
+        }
+    }
+
+    func source(for request: QueryRequest, of session: SyncSession, journal: String?) -> SyncSession.Subscription.Source {
+        do {
+            let query = try liveQuery(for: request, caller: session.caller, journal: journal)
+            addWatcher(session, to: query)
+            return .live(query)
+        } catch {
+            return .refused(LiveResult(error))
+        }
+    }
+
+    // MARK: Telling the client
+
+    /// Sends the session a Transition, if one is due and possible: from what it was shown to the last tick's results.
+    func show(_ session: SyncSession) {
+        guard session.isOpen, session.connect != nil else { return }
+        let changes = changesToShow(session)
+        guard !changes.isEmpty || session.owesTransition else { return }
+        session.owesTransition = true
+        // What the client asked for last has to be in it.
+        guard session.changedIn < lastTick else { return requestTick() }
+        guard timestamp >= session.earliest else { return awaitEarliest(session) }
+        // First the response, then the Transition that shows the effect.
+        guard !session.awaitsResponse else { return }
+        // The opening messages are answered by one Transition (convex-protocol.md 3.5).
+        guard session.shown.querySet > 0 || session.inbox.isEmpty else { return }
+        // A slow reader gets fewer, larger Transitions.
+        guard session.outbound.pendingFrames < 2 else { return }
+        guard session.subscriptions.values.allSatisfy({ $0.result != nil }) else { return requestTick() }
+        if let expiry = session.tokenExpiresAt, expiry < .now() {
+            return refuseIdentity(of: session, "Convex token identity expired")
+        }
+
+        let end = StateVersion(querySet: session.querySetVersion, identity: session.identityVersion, timestamp: timestamp)
+        let text = ServerMessage.transition(
+            from: session.shown, to: end, changes: changes, clockSkewMilliseconds: session.clockSkew,
+            serverNanoseconds: Instant.now().microseconds * 1000)
+        for (queryID, subscription) in session.subscriptions { session.subscriptions[queryID]?.shown = subscription.result }
+        session.removals = []
+        session.shown = end
+        session.owesTransition = false
+        session.waitingSince = nil
+        transitions.increment()
+        if text.count > Self.chunkBytes, session.kind.knowsChunks {
+            for chunk in ServerMessage.chunks(of: text, maximumBytes: Self.chunkBytes) { session.outbound.send(chunk) }
+        } else {
+            session.outbound.send(text)
+        }
+    }
+
+    /// Beyond this a Transition goes in pieces; the original's limit.
+    private static let chunkBytes = 5_000_000
+
+    private func changesToShow(_ session: SyncSession) -> [ServerMessage.QueryChange] {
+        var changes: [(UInt32, ServerMessage.QueryChange)] = session.removals.map { ($0, .removed(queryID: $0)) }
+        for (queryID, subscription) in session.subscriptions {
+            guard let result = subscription.result else { continue }
+            if subscription.shown?.isSame(as: result) != true {
+                changes.append((queryID, .result(queryID: queryID, body: result.body)))
+            }
+        }
+        return changes.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+
+    /// The client has seen, or done, something that no tick covers yet. The next one will, unless the client's timestamp is
+    /// not of this database: after a while it is told to come again.
+    private func awaitEarliest(_ session: SyncSession) {
+        let since = session.waitingSince ?? .now
+        session.waitingSince = since
+        if ContinuousClock.now - since > .seconds(10) {
+            end(session, .internalServerError)
+        } else {
+            requestTick(after: .milliseconds(5))
+        }
+    }
+
+    /// The client is told that its sign-in no longer holds, and has to come again (convex-protocol.md 4.4).
+    func refuseIdentity(of session: SyncSession, _ message: String) {
+        session.outbound.send(
+            ServerMessage.authError(message, baseVersion: session.shown.identity, authUpdateAttempted: false))
+        end(session, .toldAlready)
+    }
+
+    /// Closes the socket and forgets what it watched.
+    func end(_ session: SyncSession, _ reason: CloseReason) {
+        session.outbound.close(reason)
+        leave(session)
+    }
+}
+
+/// One query to be run in a tick's snapshot.
+private struct QueryJob: Sendable {
+    let id: ObjectIdentifier
+    let function: FunctionDefinition
+    let arguments: ConvexValue
+    let caller: Caller
+    let journal: String?
+
+    struct Outcome: Sendable {
+        let id: ObjectIdentifier
+        let run: FunctionRunner.QueryRun
+        /// The query's own statement failed, and so ended the transaction that it shares with others.
+        let hasEndedTransaction: Bool
+    }
+
+    func run(with runner: FunctionRunner, in transaction: Transaction) async throws -> Outcome {
+        let snapshot = QuerySnapshot(transaction)
+        let run = try await runner.runQuery(
+            function, arguments: arguments, caller: caller, snapshot: snapshot, journal: journal, requestID: .random())
+        return Outcome(id: id, run: run, hasEndedTransaction: snapshot.hasEndedTransaction)
+    }
+}
+
+/// A tick's transaction as one query sees it.
+private final class QuerySnapshot: StatementExecutor {
+    private let transaction: Transaction
+    private let outcome = TransactionOutcome()
+
+    init(_ transaction: Transaction) {
+        self.transaction = transaction
+    }
+
+    func execute(_ statement: BoundStatement) async throws(PostgresError) -> QueryResult {
+        do {
+            return try await transaction.execute(statement)
+        } catch {
+            outcome.note(error)
+            throw error
+        }
+    }
+
+    var hasEndedTransaction: Bool { outcome.hasEnded }
+}

@@ -1,0 +1,79 @@
+import Domain
+import Wire
+
+/// What kind of function a client has to call it as.
+public enum FunctionKind: String, Sendable {
+    case query = "Query"
+    case mutation = "Mutation"
+    case action = "Action"
+}
+
+/// One function of the API: its name, who may call it, what it takes and gives, and what it does.
+///
+/// From this one declaration come argument checks, the HTTP and socket routes, live invalidation, metrics and documents.
+public struct FunctionDefinition: Sendable {
+    public let path: FunctionPath
+    public let kind: FunctionKind
+    /// One sentence for the API reference.
+    public let summary: String
+    public let access: Access
+    public let arguments: Validator
+    public let returns: Validator
+    /// An action that clients may also call as a mutation.
+    public let isAlsoMutation: Bool
+    let body: Body
+
+    enum Body: Sendable {
+        case query(@Sendable (ConvexValue, QueryContext, inout JSONWriter) async throws -> Void)
+        case mutation(@Sendable (ConvexValue, MutationContext, inout JSONWriter) async throws -> Void)
+        case action(@Sendable (ConvexValue, ActionContext, inout JSONWriter) async throws -> Void)
+    }
+
+    /// Declares a query. `body` gets the context, then the arguments in the order in which they are listed.
+    public static func query<each Value: Sendable, Result: ConvexEncodable>(
+        _ path: FunctionPath, _ summary: String, access: Access,
+        arguments: repeat Argument<each Value>, returns: Result.Type,
+        body: @escaping @Sendable (QueryContext, repeat each Value) async throws -> Result
+    ) -> FunctionDefinition {
+        let list = ArgumentList(repeat each arguments)
+        return FunctionDefinition(
+            path: path, kind: .query, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+            isAlsoMutation: false,
+            body: .query { value, context, writer in
+                let values = try list.decode(value)
+                try await body(context, repeat each values).encode(into: &writer)
+            })
+    }
+
+    /// Declares a mutation.
+    public static func mutation<each Value: Sendable, Result: ConvexEncodable>(
+        _ path: FunctionPath, _ summary: String, access: Access,
+        arguments: repeat Argument<each Value>, returns: Result.Type,
+        body: @escaping @Sendable (MutationContext, repeat each Value) async throws -> Result
+    ) -> FunctionDefinition {
+        let list = ArgumentList(repeat each arguments)
+        return FunctionDefinition(
+            path: path, kind: .mutation, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+            isAlsoMutation: false,
+            body: .mutation { value, context, writer in
+                let values = try list.decode(value)
+                try await body(context, repeat each values).encode(into: &writer)
+            })
+    }
+
+    /// Declares an action.
+    public static func action<each Value: Sendable, Result: ConvexEncodable>(
+        _ path: FunctionPath, _ summary: String, access: Access, isAlsoMutation: Bool = false,
+        arguments: repeat Argument<each Value>, returns: Result.Type,
+        body: @escaping @Sendable (ActionContext, repeat each Value) async throws -> Result
+    ) -> FunctionDefinition {
+        let list = ArgumentList(repeat each arguments)
+        return FunctionDefinition(
+            path: path, kind: .action, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+            isAlsoMutation: isAlsoMutation,
+            body: .action { value, context, writer in
+                let values = try list.decode(value)
+                try await body(context, repeat each values).encode(into: &writer)
+            })
+    }
+}

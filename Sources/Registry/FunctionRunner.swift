@@ -1,0 +1,246 @@
+import Accounts
+import Domain
+import Logging
+import Metrics
+import Postgres
+import Store
+import Wire
+
+/// Finds functions by name and runs them, whoever calls: HTTP, a socket, a live query's next tick.
+public struct FunctionRunner: Sendable {
+    private let functions: [FunctionPath: FunctionDefinition]
+    private let timers: [FunctionPath: OutcomeTimers]
+    private let database: PostgresClient
+    private let accounts: Accounts
+    private let cursors: CursorCoder
+    private let logger: Logger
+
+    /// - Parameter cursorSecret: signs pagination cursors; the same on all workers.
+    public init(
+        functions: [FunctionDefinition], database: PostgresClient, accounts: Accounts, cursorSecret: [UInt8], logger: Logger
+    ) {
+        self.functions = Dictionary(functions.map { ($0.path, $0) }) { first, _ in
+            preconditionFailure("two functions are named \(first.path)")
+        }
+        timers = self.functions.mapValues(OutcomeTimers.init)
+        self.database = database
+        self.accounts = accounts
+        cursors = CursorCoder(secret: cursorSecret)
+        self.logger = logger
+    }
+
+    /// Every function, in order of its name.
+    public var all: [FunctionDefinition] { functions.values.sorted { $0.path.description < $1.path.description } }
+
+    // MARK: Finding
+
+    /// A function by the name a client gave, whatever its kind.
+    ///
+    /// - Parameter isPublicCall: false for the routes by which developers call functions; they get a different sentence.
+    public func find(_ name: String, isPublicCall: Bool = true, requestID: RequestID) throws(FunctionFailure) -> FunctionDefinition {
+        guard let path = FunctionPath(name), let function = functions[path] else {
+            let shown = FunctionPath(name)?.description ?? String(name.prefix(128))
+            let text = isPublicCall
+                ? "Could not find public function for '\(shown)'."
+                : "Could not find function for '\(shown)'. Did you forget to run `script/server` on the newest version?"
+            throw FunctionFailure(APIError(.notFound, text), requestID: requestID, text: text)
+        }
+        return function
+    }
+
+    /// A function by name, which has to be of `kind`.
+    public func find(_ name: String, as kind: FunctionKind, requestID: RequestID) throws(FunctionFailure) -> FunctionDefinition {
+        let function = try find(name, requestID: requestID)
+        guard function.kind == kind || (kind == .mutation && function.isAlsoMutation) else {
+            let text = "Trying to execute \(function.path.inFile) as \(kind.rawValue), but it is defined as \(function.kind.rawValue)."
+            throw FunctionFailure(APIError(.validationError, text), requestID: requestID, text: text)
+        }
+        return function
+    }
+
+    /// The arguments as clients send them: one object, or an array that holds just that.
+    public func decodeArguments(
+        _ json: JSON, of function: FunctionDefinition, requestID: RequestID
+    ) throws(FunctionFailure) -> ConvexValue {
+        var object = json
+        if case .array(let elements) = json {
+            guard elements.count == 1 else {
+                let text = "Expected to receive a single object as the function's argument. Instead received \(elements.count) arguments."
+                throw FunctionFailure(
+                    APIError(.validationError, text, details: ["path": ""]), requestID: requestID, text: "ArgumentValidationError: \(text)")
+            }
+            object = elements[0]
+        }
+        let value: ConvexValue
+        do {
+            value = try ConvexValue(decoding: object)
+        } catch {
+            let text = "Invalid arguments for \(function.path.inFile): \(error)"
+            throw FunctionFailure(APIError(.validationError, text, details: ["path": ""]), requestID: requestID, text: text)
+        }
+        guard case .object = value else {
+            let text = "Expected to receive an object as the function's argument."
+            throw FunctionFailure(
+                APIError(.validationError, text, details: ["path": ""]), requestID: requestID, text: "ArgumentValidationError: \(text)")
+        }
+        return value
+    }
+
+    // MARK: Running
+
+    /// A query's result and what it depends on, whether it succeeded or failed.
+    public struct QueryRun: Sendable {
+        public let outcome: Result<[UInt8], FunctionFailure>
+        public let topics: Set<Topic>
+        /// What makes a later run cover the same range; nil for queries without pages.
+        public let journal: String?
+
+        init(outcome: Result<[UInt8], FunctionFailure>, topics: Set<Topic>, journal: String?) {
+            self.outcome = outcome
+            self.topics = topics
+            self.journal = journal
+        }
+
+        /// A failure without a run.
+        public init(failure: FunctionFailure, topics: Set<Topic>, journal: String?) {
+            self.init(outcome: .failure(failure), topics: topics, journal: journal)
+        }
+    }
+
+    /// What a mutation over a socket came to.
+    public struct MutationRun: Sendable {
+        public let outcome: Result<[UInt8], FunctionFailure>
+        /// The request was recorded by this very run: its commit will come through the change feed.
+        public let isNewlyRecorded: Bool
+    }
+
+    /// Runs a query against `snapshot`, or on the shared read connections.
+    ///
+    /// Throws only when the database could not be asked; the query's own failure is an outcome, live like any other.
+    public func runQuery(
+        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, snapshot: (any StatementExecutor)? = nil,
+        journal: String? = nil, format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
+    ) async throws(Unavailable) -> QueryRun {
+        guard case .query(let body) = function.body else { preconditionFailure("\(function.path) is no query") }
+        let dependencies = Dependencies()
+        let context = QueryContext(
+            caller: caller, database: snapshot ?? database.reading, dependencies: dependencies, cursors: cursors,
+            journal: journal)
+        let outcome = try await run(function, caller: caller, requestID: requestID, format: format) { writer in
+            try await body(arguments, context, &writer)
+        }
+        return QueryRun(outcome: outcome, topics: dependencies.topics, journal: dependencies.journal ?? journal)
+    }
+
+    /// Runs a mutation over HTTP, where a repeated request cannot be told from a second one.
+    ///
+    /// When it returns a success, the commit is durable.
+    public func runMutation(
+        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, clientAddress: IPAddress,
+        format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
+    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+        guard case .mutation(let body) = function.body else {
+            return try await runAction(
+                function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: format, requestID: requestID)
+        }
+        let context = MutationContext(caller: caller, target: .database(database))
+        return try await run(function, caller: caller, requestID: requestID, format: format) { writer in
+            try await body(arguments, context, &writer)
+        }
+    }
+
+    /// Runs a mutation at most once for its `request`, however often and on whichever worker it is asked for.
+    ///
+    /// The request is recorded in the mutation's own transaction. A repeat gets the first one's result.
+    public func runMutation(
+        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, request: MutationRequest, clientAddress: IPAddress,
+        requestID: RequestID
+    ) async throws(Unavailable) -> MutationRun {
+        guard case .mutation(let body) = function.body else {
+            let outcome = try await runAction(
+                function, arguments: arguments, caller: caller, clientAddress: clientAddress, requestID: requestID)
+            return MutationRun(outcome: outcome, isNewlyRecorded: false)
+        }
+        var isNewlyRecorded = false
+        let outcome = try await run(function, caller: caller, requestID: requestID, format: .convexEncoded) { writer in
+            let recorded = try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
+                var result = JSONWriter()
+                try await body(arguments, MutationContext(caller: caller, target: .transaction(transaction)), &result)
+                return result.bytes
+            }
+            isNewlyRecorded = recorded.isNew
+            writer.raw(recorded.result)
+        }
+        return MutationRun(outcome: outcome, isNewlyRecorded: isNewlyRecorded)
+    }
+
+    public func runAction(
+        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, clientAddress: IPAddress,
+        format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
+    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+        guard case .action(let body) = function.body else { preconditionFailure("\(function.path) is no action") }
+        let context = ActionContext(caller: caller, accounts: accounts, database: database, clientAddress: clientAddress)
+        return try await run(function, caller: caller, requestID: requestID, format: format) { writer in
+            try await body(arguments, context, &writer)
+        }
+    }
+
+    /// The database could not be asked, or did not say what became of the call.
+    public struct Unavailable: Error, Sendable {
+        public let reason: PostgresError
+        /// The call certainly had no effect, so that it can be made again.
+        public var hadNoEffect: Bool { reason.hadNoEffect }
+    }
+
+    private func run(
+        _ function: FunctionDefinition, caller: Caller, requestID: RequestID, format: JSONWriter.ValueFormat,
+        _ body: (inout JSONWriter) async throws -> Void
+    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+        let started = ContinuousClock.now
+        do {
+            try function.access.check(caller)
+            var writer = JSONWriter(format: format, capacity: 1024)
+            try await body(&writer)
+            timers[function.path]?.record("success", since: started)
+            return .success(writer.bytes)
+        } catch let failure as ValidationFailure {
+            timers[function.path]?.record(APIError.Code.validationError.rawValue, since: started)
+            return .failure(.arguments(failure, requestID: requestID))
+        } catch let error as APIError {
+            timers[function.path]?.record(error.code.rawValue, since: started)
+            return .failure(FunctionFailure(error, requestID: requestID))
+        } catch let error as PostgresError where error.isUnavailability {
+            timers[function.path]?.record("unavailable", since: started)
+            throw Unavailable(reason: error)
+        } catch {
+            timers[function.path]?.record(APIError.Code.internalError.rawValue, since: started)
+            // PostgresError prints no data; other errors are ours and print none either.
+            logger.error(
+                "function failed", metadata: ["function": "\(function.path)", "request-id": "\(requestID)", "error": "\(error)"])
+            return .failure(.unexpected(requestID: requestID))
+        }
+    }
+}
+
+/// How long one function's calls took, by what came of them.
+private struct OutcomeTimers: Sendable {
+    private let timers: [String: Metrics.Timer]
+
+    init(_ function: FunctionDefinition) {
+        let outcomes = ["success", "unavailable"] + APIError.Code.allCases.map(\.rawValue)
+        timers = Dictionary(
+            uniqueKeysWithValues: outcomes.map { outcome in
+                (
+                    outcome,
+                    Metrics.Timer(
+                        label: "attune_function_duration",
+                        dimensions: [("function", "\(function.path)"), ("kind", function.kind.rawValue), ("outcome", outcome)])
+                )
+            })
+    }
+
+    func record(_ outcome: String, since start: ContinuousClock.Instant) {
+        let (seconds, attoseconds) = (ContinuousClock.now - start).components
+        timers[outcome]?.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}

@@ -1,0 +1,38 @@
+import Domain
+import Foundation
+
+/// The settings of `attune-api`.
+public struct APISettings: Sendable {
+    public let host: String
+    public let port: Int
+    public let databaseURL: Secret<String>
+    /// Absolute path. Holds the keys.
+    public let dataDirectory: String
+    /// Public origin, without a slash at the end: the issuer of tokens.
+    public let siteURL: String
+    /// Peers whose `X-Forwarded-For` is believed.
+    public let trustedProxies: [IPRange]
+    public let allowedOrigins: AllowedOrigins
+    public let newAccountsPerHour: Int
+    public let logLevel: LogLevel
+
+    /// - Parameters:
+    ///   - environment: the process's variables.
+    ///   - overrides: what was given as flags, by the variable's name; they win.
+    /// - Throws: all problems together.
+    public init(
+        environment: [String: String] = ProcessInfo.processInfo.environment, overrides: [String: String] = [:]
+    ) throws(SettingsError) {
+        var reader = SettingsReader(environment: environment, overrides: overrides)
+        host = reader.read(withDefault: Options.host)
+        port = reader.read(withDefault: Options.port)
+        databaseURL = reader.readDatabaseURL()
+        dataDirectory = absolutePath(reader.read(withDefault: Options.dataDirectory))
+        siteURL = reader.read(Options.siteURL) ?? localOrigin(host: host, port: port)
+        trustedProxies = reader.read(withDefault: Options.trustedProxies)
+        allowedOrigins = reader.read(withDefault: Options.allowedOrigins)
+        newAccountsPerHour = reader.read(withDefault: Options.newAccountsPerHour)
+        logLevel = reader.read(withDefault: Options.logLevel)
+        try reader.finish()
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+
+/// The settings of `attune`, the operator's tool.
+public struct OperatorSettings: Sendable {
+    /// Nil: the private cluster in the data folder.
+    public let databaseURL: Secret<String>?
+    /// Absolute path. Holds the private cluster and the keys.
+    public let dataDirectory: String
+    public let host: String
+    /// Of the first worker; the others follow.
+    public let port: Int
+    public let workers: Int
+    /// Public origin, without a slash at the end: the issuer of tokens. Nil when not given.
+    public let siteURL: String?
+    public let adminEmail: String?
+    public let adminPassword: Secret<String>?
+    public let logLevel: LogLevel
+    /// Every setting, those that only the daemons use included, for `attune doctor`.
+    public let effective: [EffectiveSetting]
+
+    /// See `APISettings`. What the daemons started by `attune dev` will read is checked here too.
+    public init(
+        environment: [String: String] = ProcessInfo.processInfo.environment, overrides: [String: String] = [:]
+    ) throws(SettingsError) {
+        var reader = SettingsReader(environment: environment, overrides: overrides)
+        databaseURL = reader.read(Options.databaseURL)
+        dataDirectory = absolutePath(reader.read(withDefault: Options.dataDirectory))
+        host = reader.read(withDefault: Options.host)
+        port = reader.read(withDefault: Options.port)
+        workers = reader.read(withDefault: Options.workers)
+        if port + workers - 1 > 65535 {
+            reader.report(Options.workers.name, "must leave all ports below 65536; the last would be \(port + workers - 1)")
+        }
+        siteURL = reader.read(Options.siteURL)
+        _ = reader.read(Options.trustedProxies)
+        _ = reader.read(Options.allowedOrigins)
+        _ = reader.read(Options.newAccountsPerHour)
+        adminEmail = reader.read(Options.adminEmail)
+        adminPassword = reader.read(Options.adminPassword)
+        logLevel = reader.read(withDefault: Options.logLevel)
+        effective = reader.effective
+        try reader.finish()
+    }
+
+    /// Where a browser on this machine finds the first worker.
+    public var localURL: String { localOrigin(host: host, port: port) }
+}

@@ -1,0 +1,96 @@
+import Domain
+
+/// Every setting of every executable. The names are a contract (design.md): proxies, tests and scripts use them.
+public enum Options {
+    public static let databaseURL = Option<Secret<String>>.secret(
+        "DATABASE_URL", "PostgreSQL, as a libpq connection string or URI; when set, `attune dev` starts no cluster of its own")
+
+    public static let dataDirectory = Option<String>.text(
+        "ATTUNE_DATA_DIR", "folder for the private cluster, keys and spool", default: ".attune")
+
+    public static let host = Option<String>.text("ATTUNE_HOST", "address or name to listen on", default: "127.0.0.1")
+
+    public static let port = Option<Int>.port("ATTUNE_PORT", "TCP port of the API", default: 3210)
+
+    public static let workers = Option<Int>.number(
+        "ATTUNE_WORKERS", "attune-api processes that `attune dev` starts, on ATTUNE_PORT, +1, …", default: 1, in: 1...64)
+
+    public static let siteURL = Option<String>(
+        "ATTUNE_SITE_URL", "public origin, the issuer of tokens: http(s)://host[:port]; default: http://ATTUNE_HOST:ATTUNE_PORT",
+        parse: { text throws(InvalidText) in try Self.origin(text) })
+
+    public static let trustedProxies = Option<[IPRange]>(
+        "ATTUNE_TRUSTED_PROXIES", "addresses and networks whose X-Forwarded-For is believed, separated by commas: 10.0.0.0/8, ::1",
+        default: "",
+        parse: { text throws(InvalidText) in
+            var ranges: [IPRange] = []
+            for item in Self.items(text) {
+                guard let range = IPRange(item) else {
+                    throw InvalidText("addresses or networks like 10.0.0.0/8, separated by commas; '\(item)' is neither")
+                }
+                ranges.append(range)
+            }
+            return ranges
+        })
+
+    public static let allowedOrigins = Option<AllowedOrigins>(
+        "ATTUNE_ALLOWED_ORIGINS", "web pages that may call the API (CORS): origins separated by commas, or * for all", default: "*",
+        parse: { text throws(InvalidText) in
+            let items = Self.items(text)
+            if items == ["*"] { return .all }
+            var origins: Set<String> = []
+            for item in items { origins.insert(try Self.origin(item)) }
+            return .only(origins)
+        })
+
+    public static let logLevel = Option<LogLevel>.choice("ATTUNE_LOG_LEVEL", "the least severe records that are logged", default: .info)
+
+    public static let newAccountsPerHour = Option<Int>.number(
+        "ATTUNE_NEW_ACCOUNTS_PER_HOUR", "accounts that one network (IPv4 address, IPv6 /64) may make in an hour", default: 200,
+        in: 1...1_000_000)
+
+    public static let adminEmail = Option<String>(
+        "ATTUNE_ADMIN_EMAIL", "administrator that `attune dev` creates or promotes; an e-mail address",
+        parse: { text throws(InvalidText) in
+            guard text.wholeMatch(of: /[^@\s]+@[^@\s]+/) != nil else { throw InvalidText("an e-mail address") }
+            return text
+        })
+
+    public static let adminPassword = Option<Secret<String>>.secret(
+        "ATTUNE_ADMIN_PASSWORD", "password of a newly created administrator; not needed to promote an account that exists")
+
+    /// The parts of a comma-separated list, without blanks around them and without empty ones.
+    private static func items(_ text: String) -> [String] {
+        text.split(separator: ",").map { String($0.trimmingBlanks()) }.filter { !$0.isEmpty }
+    }
+
+    /// `scheme://host[:port]` as browsers write it: lower case, no slash at the end.
+    private static func origin(_ text: String) throws(InvalidText) -> String {
+        let text = text.lowercased()
+        let pattern = /(https?:\/\/([a-z0-9._\-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)\/?/
+        guard let match = text.wholeMatch(of: pattern) else {
+            throw InvalidText("an origin like https://chat.example.org, without a path")
+        }
+        return String(match.1)
+    }
+}
+
+/// Which web pages may call the API.
+public enum AllowedOrigins: Equatable, Sendable {
+    case all
+    /// Lower case, without a slash at the end.
+    case only(Set<String>)
+
+    /// - Parameter origin: the request's `Origin` header.
+    public func contains(_ origin: String) -> Bool {
+        switch self {
+        case .all: true
+        case .only(let origins): origins.contains(origin.lowercased())
+        }
+    }
+}
+
+/// Names and order as in swift-log: `Logger.Level(rawValue: level.rawValue)`.
+public enum LogLevel: String, CaseIterable, Sendable {
+    case trace, debug, info, notice, warning, error, critical
+}

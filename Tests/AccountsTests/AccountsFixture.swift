@@ -1,0 +1,104 @@
+import Accounts
+import Domain
+import Foundation
+import Logging
+import Postgres
+import Synchronization
+import TestSupport
+
+/// An installation for one test: a migrated database of its own, a data folder, and accounts on both.
+final class AccountsFixture: Sendable {
+    static let issuer = "https://attune.example"
+    static let home = IPAddress("192.0.2.1")!
+    static let elsewhere = IPAddress("198.51.100.7")!
+
+    let database: PostgresClient
+    let dataFolder: String
+    let keys: SigningKeys
+    let accounts: Accounts
+    let clock: MovableClock
+
+    private init(database: PostgresClient, dataFolder: String, newAccountsPerHour: Int) throws {
+        self.database = database
+        self.dataFolder = dataFolder
+        keys = try SigningKeys(dataFolder: dataFolder)
+        clock = MovableClock()
+        var configuration = Accounts.Configuration(issuer: Self.issuer)
+        configuration.newAccountsPerHour = newAccountsPerHour
+        configuration.now = { [clock] in clock.now }
+        accounts = Accounts(
+            database: database, keys: keys, configuration: configuration, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    }
+
+    /// Lends an installation to `body`, and takes it away afterwards.
+    static func use(newAccountsPerHour: Int = 200, _ body: @Sendable (AccountsFixture) async throws -> Void) async throws {
+        try await ScratchDatabase.withDatabase(.migrated) {
+            let database = ScratchDatabase.current.makeClient()
+            let dataFolder = FileManager.default.temporaryDirectory.appending(path: "attune-test-\(UUID())").path
+            try FileManager.default.createDirectory(atPath: dataFolder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: dataFolder) }
+            try await body(AccountsFixture(database: database, dataFolder: dataFolder, newAccountsPerHour: newAccountsPerHour))
+        }
+    }
+
+    /// Another worker of the same installation.
+    func anotherWorker() throws -> Accounts {
+        var configuration = Accounts.Configuration(issuer: Self.issuer)
+        configuration.now = { [clock] in clock.now }
+        return Accounts(
+            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+    }
+
+    @discardableResult
+    func signUp(
+        _ email: String = "ana@example.org", password: String = "correct horse", from address: IPAddress = home,
+        replacing: Principal? = nil
+    ) async throws -> TokenPair {
+        let form = SignUpForm(
+            email: try EmailAddress(email, path: ".email"), password: try Password(new: password, path: ".password"),
+            name: try DisplayName("Ana", path: ".name"), accountType: .client)
+        return try await accounts.signUp(form, from: address, replacing: replacing)
+    }
+
+    @discardableResult
+    func signIn(
+        _ email: String = "ana@example.org", password: String = "correct horse", from address: IPAddress = home,
+        replacing: Principal? = nil
+    ) async throws -> TokenPair {
+        try await accounts.signIn(
+            EmailAddress(email, path: ".email"), Password(attempt: password, path: ".password"), from: address,
+            replacing: replacing)
+    }
+
+    func principal(_ tokens: TokenPair) async throws -> Principal {
+        try await accounts.sessions.caller(forToken: tokens.token).principal
+    }
+
+    /// Runs SQL as a person at psql would.
+    func run(_ sql: String) async throws {
+        _ = try await database.write(Statement("test", sql)())
+    }
+
+    func count(_ sql: String) async throws -> Int {
+        // Not on the reading connections: a test may have blocked those.
+        try await database.write(Statement("test", sql)()).first!.decode(0)
+    }
+}
+
+/// A wall clock that moves when the test says so.
+final class MovableClock: Sendable {
+    private let time = Mutex(Instant.now())
+    var now: Instant { time.withLock { $0 } }
+    func advance(by duration: Duration) { time.withLock { $0 = $0 + duration } }
+}
+
+/// What an APIError says, for tests that compare errors; nil when there is none.
+func apiError(_ body: () async throws -> some Any) async -> APIError? {
+    do {
+        _ = try await body()
+        return nil
+    } catch {
+        return error as? APIError
+    }
+}

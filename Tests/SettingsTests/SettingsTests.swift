@@ -1,0 +1,107 @@
+import Domain
+import Foundation
+import Testing
+
+@testable import Settings
+
+@Suite("Settings")
+struct SettingsTests {
+    @Test("an empty environment gives the documented defaults")
+    func defaults() throws {
+        let settings = try OperatorSettings(environment: [:])
+        #expect(settings.databaseURL == nil)
+        #expect(settings.dataDirectory == FileManager.default.currentDirectoryPath + "/.attune")
+        #expect(settings.host == "127.0.0.1")
+        #expect(settings.port == 3210)
+        #expect(settings.workers == 1)
+        #expect(settings.siteURL == nil)
+        #expect(settings.localURL == "http://127.0.0.1:3210")
+        #expect(settings.adminEmail == nil)
+        #expect(settings.logLevel == .info)
+    }
+
+    @Test("the API has what it was given")
+    func api() throws {
+        let settings = try APISettings(environment: [
+            "DATABASE_URL": "postgresql:///attune", "ATTUNE_HOST": "::1", "ATTUNE_PORT": "80", "ATTUNE_DATA_DIR": "/srv/attune",
+            "ATTUNE_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "ATTUNE_ALLOWED_ORIGINS": "https://Chat.example.org/,http://localhost:5173",
+            "ATTUNE_NEW_ACCOUNTS_PER_HOUR": "5", "ATTUNE_LOG_LEVEL": "DEBUG",
+        ])
+        #expect(settings.databaseURL.revealed == "postgresql:///attune")
+        #expect(settings.dataDirectory == "/srv/attune")
+        #expect(settings.siteURL == "http://[::1]:80")
+        #expect(settings.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1"])
+        #expect(settings.allowedOrigins == .only(["https://chat.example.org", "http://localhost:5173"]))
+        #expect(settings.newAccountsPerHour == 5)
+        #expect(settings.logLevel == .debug)
+    }
+
+    @Test("a flag wins over the environment, and empty text counts as not given")
+    func precedence() throws {
+        let settings = try OperatorSettings(
+            environment: ["ATTUNE_PORT": "4000", "ATTUNE_WORKERS": "3", "ATTUNE_HOST": ""],
+            overrides: ["ATTUNE_PORT": "5000", "ATTUNE_WORKERS": ""])
+        #expect(settings.port == 5000)
+        #expect(settings.workers == 3)
+        #expect(settings.host == "127.0.0.1")
+        let origins = Dictionary(uniqueKeysWithValues: settings.effective.map { ($0.name, $0.origin) })
+        #expect(origins["ATTUNE_PORT"] == .flag)
+        #expect(origins["ATTUNE_WORKERS"] == .environment)
+        #expect(origins["ATTUNE_HOST"] == .standard)
+        #expect(origins["DATABASE_URL"] == .unset)
+    }
+
+    @Test("all problems are reported together, by name")
+    func problems() {
+        let error = #expect(throws: SettingsError.self) {
+            try APISettings(environment: [
+                "ATTUNE_PORT": "65536", "ATTUNE_TRUSTED_PROXIES": "10.0.0.0/8, proxy", "ATTUNE_LOG_LEVEL": "loud",
+                "ATTUNE_SITE_URL": "https://example.org/attune", "ATTUNE_NEW_ACCOUNTS_PER_HOUR": "many",
+            ])
+        }
+        #expect(
+            error?.problems.map(\.name) == [
+                "ATTUNE_PORT", "DATABASE_URL", "ATTUNE_SITE_URL", "ATTUNE_TRUSTED_PROXIES", "ATTUNE_NEW_ACCOUNTS_PER_HOUR",
+                "ATTUNE_LOG_LEVEL",
+            ])
+        #expect(error?.description.contains("ATTUNE_PORT must be a whole number from 1 to 65535, not '65536'") == true)
+    }
+
+    @Test("the last worker's port must exist")
+    func lastPort() {
+        #expect(throws: SettingsError.self) {
+            try OperatorSettings(environment: ["ATTUNE_PORT": "65535", "ATTUNE_WORKERS": "2"])
+        }
+    }
+
+    @Test("a secret comes from a file just as well, without the line feed at its end")
+    func secretFromFile() throws {
+        let path = NSTemporaryDirectory() + "attune-settings-" + UUID().uuidString
+        try "host=/tmp dbname=attune\n".write(toFile: path, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let settings = try MigrateSettings(environment: ["DATABASE_URL_FILE": path])
+        #expect(settings.databaseURL.revealed == "host=/tmp dbname=attune")
+
+        let twice = #expect(throws: SettingsError.self) {
+            try MigrateSettings(environment: ["DATABASE_URL_FILE": path, "DATABASE_URL": "x"])
+        }
+        #expect(twice?.problems.map(\.name) == ["DATABASE_URL"])
+        let missing = #expect(throws: SettingsError.self) {
+            try MigrateSettings(environment: ["DATABASE_URL_FILE": path + "-missing"])
+        }
+        #expect(missing?.problems.map(\.name) == ["DATABASE_URL_FILE"])
+    }
+
+    @Test("secrets print as stars, wherever they are")
+    func stars() throws {
+        let settings = try OperatorSettings(environment: [
+            "DATABASE_URL": "postgresql://attune:hunter2@db/attune", "ATTUNE_ADMIN_PASSWORD": "hunter2",
+        ])
+        var dumped = ""
+        dump(settings, to: &dumped)
+        for text in ["\(settings)", String(reflecting: settings), dumped] {
+            #expect(!text.contains("hunter2"))
+        }
+        #expect(settings.effective.contains { $0.name == "ATTUNE_ADMIN_PASSWORD" && $0.shown == "*****" })
+    }
+}
