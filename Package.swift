@@ -4,6 +4,10 @@ import PackageDescription
 // Which module may import which is written down once, here; `script/test` compares the import lines with it.
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -17,7 +21,6 @@ let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
-let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 
 let package = Package(
     name: "attune",
@@ -30,13 +33,14 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         // C libraries, from Debian's -dev packages.
@@ -50,11 +54,12 @@ let package = Package(
         .target(name: "Postgres", dependencies: ["CLibpq", deque, logging]),
         .target(name: "Wire", dependencies: ["Domain"]),
         .target(name: "Development", dependencies: ["Postgres", logging]),
-        .target(name: "Schema", dependencies: ["Postgres", crypto, logging]),
+        .target(
+            name: "Schema", dependencies: ["Postgres", crypto, logging], exclude: ["migrations"], plugins: ["EmbedMigrations"]),
         .target(name: "Store", dependencies: ["Domain", "Postgres"]),
         .target(
             name: "Accounts",
-            dependencies: ["Domain", "Postgres", "Store", "CArgon2", crypto, cryptoExtras, jwtKit, logging]),
+            dependencies: ["Domain", "Postgres", "Store", "CArgon2", crypto, cryptoExtras, logging]),
         .target(
             name: "Registry",
             dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", crypto, logging, metrics]),
@@ -70,22 +75,24 @@ let package = Package(
             name: "API",
             dependencies: [
                 "Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
-                hummingbird, nioCore, nioPosix, nioHTTP1, nioWebSocket, logging, metrics, lifecycle,
+                hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioWebSocket,
+                logging, lifecycle,
             ]),
 
         // The list of functions is made from the files in Sources/Functions: one file, one function.
         .executableTarget(name: "list-functions"),
         .plugin(name: "ListFunctions", capability: .buildTool(), dependencies: ["list-functions"]),
 
+        // The migrations are built into the programs that need them.
+        .executableTarget(name: "embed-migrations"),
+        .plugin(name: "EmbedMigrations", capability: .buildTool(), dependencies: ["embed-migrations"]),
+
         // Executables: mains only.
         .executableTarget(
             name: "attune-api",
-            dependencies: [
-                "API", "Functions", "Settings", "Telemetry", "Postgres", "Accounts", "Schema", "Feed", "Live", "Registry",
-                lifecycle, unixSignals, logging, argumentParser,
-            ]),
+            dependencies: ["API", "Functions", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals]),
         .executableTarget(
-            name: "attune-migrate", dependencies: ["Schema", "Settings", "Telemetry", "Postgres", argumentParser, logging]),
+            name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
         .executableTarget(
             name: "attune",
             dependencies: [
@@ -94,7 +101,16 @@ let package = Package(
             ]),
 
         // Tests.
+        .target(name: "TestSupport", dependencies: ["Postgres", "Schema", logging]),
+        .testTarget(
+            name: "AccountsTests",
+            dependencies: [
+                "Accounts", "Domain", "Functions", "Postgres", "Registry", "Store", "TestSupport", "Wire",
+                crypto, cryptoExtras, logging,
+            ]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
+        .testTarget(name: "SchemaTests", dependencies: ["Schema", "Postgres", "Development", "TestSupport", "attune-migrate"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
         .testTarget(name: "DevelopmentTests", dependencies: ["Development", "Postgres", logging]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, coreMetrics]),

@@ -18,10 +18,12 @@ struct KeyFolder: Sendable {
 
     let path: String
 
-    /// Makes the folder when it is missing. The data folder itself has to be there.
-    init(path: String) throws(Failure) {
-        self.path = path
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw Failure(action: "create", path: path, code: errno) }
+    /// Makes the folder, and the data folder that it stands in, when they are missing.
+    init(dataFolder: String) throws(Failure) {
+        path = dataFolder + "/keys"
+        for (path, mode) in [(dataFolder, mode_t(0o755)), (path, 0o700)] {
+            guard mkdir(path, mode) == 0 || errno == EEXIST else { throw Failure(action: "create", path: path, code: errno) }
+        }
         guard chmod(path, 0o700) == 0 else { throw Failure(action: "protect", path: path, code: errno) }
     }
 
@@ -35,7 +37,7 @@ struct KeyFolder: Sendable {
         return names
     }
 
-    func read(_ name: String) throws(Failure) -> [UInt8] {
+    func content(of name: String) throws(Failure) -> [UInt8] {
         let path = path + "/" + name
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(action: "read", path: path, code: errno) }
@@ -43,7 +45,7 @@ struct KeyFolder: Sendable {
         var content: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 4096)
         while true {
-            let count = Glibc.read(file, &piece, piece.count)
+            let count = read(file, &piece, piece.count)
             guard count >= 0 else { throw Failure(action: "read", path: path, code: errno) }
             if count == 0 { return content }
             content += piece[..<count]

@@ -5,6 +5,8 @@ import Synchronization
 
 #if canImport(Glibc)
 import Glibc
+#else
+import Darwin
 #endif
 
 /// Hashes and checks passwords with argon2id: 19 MiB, 2 passes, 1 lane (OWASP's figures), in PHC form.
@@ -36,15 +38,19 @@ public final class PasswordHasher: Sendable {
     ///   - waiting: how many more may wait. One more is told `rate_limited`.
     public init(threads: Int = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2), waiting: Int = 64) {
         precondition(threads > 0 && waiting > 0)
+        #if os(Linux)
         // Left alone, glibc learns from the first hash to keep 19 MiB of free memory for each thread.
         mallopt(M_MMAP_THRESHOLD, 8 << 20)
         mallopt(M_TRIM_THRESHOLD, 16 << 20)
+        #endif
         queue = JobQueue(capacity: waiting)
         for number in 0..<threads {
             // A serial queue has a thread to itself for as long as it is busy, which is until the job queue is closed.
             DispatchQueue(label: "attune.password.\(number)").async { [queue] in
+                #if os(Linux)
                 // Chat goes first when the processors are short. On Linux this is the calling thread's priority alone.
                 setpriority(__priority_which_t(UInt32(PRIO_PROCESS.rawValue)), 0, 10)
+                #endif
                 while let job = queue.next() { job() }
             }
         }

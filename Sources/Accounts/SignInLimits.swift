@@ -23,7 +23,8 @@ struct SignInLimits: Sendable {
     let newAccountsPerHour: Int
 
     /// Counts the guess as a failure beforehand. Were it counted afterwards, a thousand guesses sent at once would all be
-    /// checked before the first of them is counted.
+    /// checked before the first of them is counted. So no more than ten guesses at an account are under way at once from one
+    /// network, right ones included.
     ///
     /// Throws `rate_limited` when there were too many failures.
     func begin(on email: EmailAddress, from address: IPAddress) async throws -> Attempt {

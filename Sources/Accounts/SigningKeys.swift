@@ -47,10 +47,10 @@ public final class SigningKeys: Sendable {
 
     /// Reads the keys, having made those that are missing. Blocks; making an RSA key takes a good part of a second.
     public init(dataFolder: String) throws {
-        folder = try KeyFolder(path: dataFolder + "/keys")
+        folder = try KeyFolder(dataFolder: dataFolder)
         let random = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
         if try !folder.names().contains(Self.cursorFile) { _ = try folder.create(Self.cursorFile, content: random) }
-        let secret = try folder.read(Self.cursorFile)
+        let secret = try folder.content(of: Self.cursorFile)
         guard secret.count == 32 else { throw Problem.malformed(Self.cursorFile) }
         cursorSecret = secret
         pseudonymSecret = HKDF<SHA256>.deriveKey(
@@ -118,7 +118,7 @@ public final class SigningKeys: Sendable {
 
     private static func load(from folder: KeyFolder) throws -> [SigningKey] {
         let keys = try numbers(in: folder).map { number in
-            let pem = String(decoding: try folder.read(name(number)), as: UTF8.self)
+            let pem = String(decoding: try folder.content(of: name(number)), as: UTF8.self)
             guard let key = try? _RSA.Signing.PrivateKey(pemRepresentation: pem) else { throw Problem.malformed(name(number)) }
             return try SigningKey(key)
         }

@@ -71,7 +71,9 @@ struct ClusterFiles: Sendable {
     private static func makeDirectory(_ path: String, mode: mode_t, owner: String? = nil) throws {
         let ownerID = try owner.map(userID) ?? geteuid()
         if mkdir(path, mode) == 0 {
-            guard chmod(path, mode) == 0, chown(path, ownerID, gid_t.max) == 0 else { throw SystemError("set the owner of \(path)") }
+            guard chmod(path, mode) == 0, chown(path, ownerID, gid_t.max) == 0 else {
+                throw SystemError("set the owner of \(path)")
+            }
             return
         }
         guard errno == EEXIST else { throw SystemError("make the folder \(path)") }
@@ -101,7 +103,8 @@ struct ClusterFiles: Sendable {
 
     func password(of user: String) throws -> String {
         let lines = (try? String(contentsOfFile: passwords, encoding: .utf8))?.split(separator: "\n") ?? []
-        guard let line = lines.first(where: { $0.hasPrefix("*:*:*:\(user):") }), let password = line.split(separator: ":").last else {
+        guard let line = lines.first(where: { $0.hasPrefix("*:*:*:\(user):") }), let password = line.split(separator: ":").last
+        else {
             throw DevelopmentError("\(passwords) has no password of the cluster's user '\(user)'; restore the file")
         }
         return String(password)

@@ -27,7 +27,9 @@ struct PostgresPrograms: Sendable {
         for directory in others where isComplete(directory) {
             // "postgres (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)"
             let output = try await ChildProcess.run(directory + "/postgres", ["--version"]).output
-            if let match = output.firstMatch(of: /\) (\d+)/), let version = Int(match.1) { candidates.append((version, directory)) }
+            if let match = output.firstMatch(of: /\) (\d+)/), let version = Int(match.1) {
+                candidates.append((version, directory))
+            }
         }
         candidates = candidates.filter { isComplete($0.directory) }
 

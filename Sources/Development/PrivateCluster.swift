@@ -37,7 +37,8 @@ public actor PrivateCluster {
         self.report = report
         serverUser = geteuid() == 0 ? "postgres" : nil
         if let serverUser, getpwnam(serverUser) == nil {
-            throw DevelopmentError("there is no user 'postgres' to run PostgreSQL as, which refuses to run as root: install postgresql")
+            throw DevelopmentError(
+                "there is no user 'postgres' to run PostgreSQL as, which refuses to run as root: install postgresql")
         }
         files = try await ClusterFiles.prepare(in: directory.path, serverUser: serverUser, report: report)
     }

@@ -22,7 +22,10 @@ extension LiveQueries {
         await withDiscardingTaskGroup { group in
             // Mutations run one at a time, in the order in which they came; what runs when the socket dies runs to its end.
             group.addTask {
-                for await job in mutations where await self.isOpen(session) { await self.perform(job, of: session) }
+                for await job in mutations {
+                    guard await self.isOpen(session) else { continue }
+                    await self.perform(job, of: session)
+                }
             }
             while let frame = await inbox.next() {
                 do {

@@ -34,6 +34,8 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
     /// Named statements do not work here (a pooler in transaction mode gives us another session each time).
     private let naming: StatementNaming
 
+    /// Many callers use it at once, so each unit is a transaction of its own.
+    var isShared = false
     /// Goes out with the next unit, as a part of it.
     private var waitingBegin: Statement?
     /// A cancel request is on its way whose unit may be done: it would hit the next one.
@@ -284,8 +286,8 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
 
     /// Whether the unit can be sent again because its error is none of its own doing and has been dealt with.
     private func mend(_ error: PostgresError, of flight: InFlight) -> Bool {
-        // Inside a transaction the error has already ended it.
-        let canSendAgain = flight.unit.attempts < 3 && PQtransactionStatus(pointer) == PQTRANS_IDLE
+        // Inside a transaction the error has already ended it. (libpq tells only while nothing is under way.)
+        let canSendAgain = flight.unit.attempts < 3 && (isShared || PQtransactionStatus(pointer) == PQTRANS_IDLE)
         switch error.sqlState {
         case .queryCanceled where flight.wasCancelled:
             hasStrayCancel = false
@@ -335,11 +337,13 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
 
     /// Asks the server to cancel the unit that is running, if it has run longer than it may.
     func cancelOverdue(now: UInt64) {
-        guard case .pipeline = mode, let first = inFlight.first else { return }
-        let limit = first.startedAt + first.unit.timeout.nanoseconds
-        if now > limit, !first.wasCancelled {
+        guard case .pipeline = mode, let first = inFlight.first, now > first.startedAt else { return }
+        let runningTime = now - first.startedAt
+        let limit = first.unit.timeout.nanoseconds
+        guard runningTime > limit else { return }
+        if !first.wasCancelled {
             cancelRunning()
-        } else if now > limit + Self.cancellationLimit {
+        } else if runningTime - limit > Self.cancellationLimit {
             fail(PostgresError(.connectionLost, serverMessage: "no answer to a cancel request"))
         }
     }

@@ -53,11 +53,17 @@ public struct LeasedConnection: StatementExecutor {
     /// Runs `body` in a transaction: committed when it returns, rolled back when it throws.
     ///
     /// BEGIN travels with the first statement, so a transaction costs its statements' round trips and one for COMMIT.
-    nonisolated(nonsending) public func withTransaction<Value>(
-        _ mode: TransactionMode = .readCommitted, _ body: nonisolated(nonsending) (Transaction) async throws -> Value
+    public func withTransaction<Value>(
+        _ mode: TransactionMode = .readCommitted, isolation: isolated (any Actor)? = #isolation,
+        _ body: (Transaction) async throws -> Value
     ) async throws -> Value {
-        reactor.submit { [connection] in connection.beginTransaction(mode.begin) }
         do {
+            if case .importedSnapshot(let id) = mode {
+                // A text of its own each time, and so not worth preparing.
+                try await runScript("\(mode.begin.sql); SET TRANSACTION SNAPSHOT '\(id)'", name: "transaction.import_snapshot")
+            } else {
+                reactor.submit { [connection] in connection.beginTransaction(mode.begin) }
+            }
             let value = try await body(Transaction(connection: self))
             let commit = try await whileCancellable { completion in
                 connection.endTransaction(
@@ -150,11 +156,13 @@ public enum TransactionMode: Sendable {
     case readCommitted
     /// Everything read in it is of one moment (REPEATABLE READ READ ONLY).
     case snapshot
+    /// As `snapshot`, of the moment that another transaction has exported and still holds.
+    case importedSnapshot(SnapshotID)
 
     var begin: Statement {
         switch self {
         case .readCommitted: Self.beginReadCommitted
-        case .snapshot: Self.beginSnapshot
+        case .snapshot, .importedSnapshot: Self.beginSnapshot
         }
     }
 
@@ -269,5 +277,24 @@ final class LeasePool: @unchecked Sendable {
         waiting = []
         for (completion, _) in left { completion(.failure(PostgresError(.closed))) }
         for connection in idle + lent { connection.close() }
+    }
+}
+
+/// What `pg_export_snapshot()` gives: `00000003-0000001B-1`.
+public struct SnapshotID: Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+
+    /// Nil for text that could mean anything else in SQL.
+    public init?(_ text: String) {
+        guard !text.isEmpty, text.utf8.count <= 64, text.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || $0.isHexadecimalDigit }) else {
+            return nil
+        }
+        description = text
+    }
+}
+
+extension UInt8 {
+    fileprivate var isHexadecimalDigit: Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(self)
     }
 }

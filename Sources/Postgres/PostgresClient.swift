@@ -90,24 +90,35 @@ public final class PostgresClient: Sendable {
     }
 
     /// Lends a connection to `body`. It is thrown away afterwards if `body` left a transaction open.
-    nonisolated(nonsending) public func withConnection<Value>(
-        _ body: nonisolated(nonsending) (LeasedConnection) async throws -> Value
+    public func withConnection<Value>(
+        isolation: isolated (any Actor)? = #isolation, _ body: (LeasedConnection) async throws -> Value
     ) async throws -> Value {
-        let outcome: Result<LeasedConnection, PostgresError> = await withCheckedContinuation { continuation in
-            reactor.submit { [leases] in leases.lease { continuation.resume(returning: $0) } }
-        }
-        let connection = try outcome.get()
-        defer { reactor.submit { [leases] in leases.giveBack(connection.connection) } }
+        let connection = try await lease()
+        defer { giveBack(connection) }
         return try await body(connection)
     }
 
     /// Runs `body` in a transaction: committed when it returns, rolled back when it throws.
     ///
     /// `connectionLost` from the commit means that nobody knows whether it took effect.
-    nonisolated(nonsending) public func withTransaction<Value>(
-        _ mode: TransactionMode = .readCommitted, _ body: nonisolated(nonsending) (Transaction) async throws -> Value
+    public func withTransaction<Value>(
+        _ mode: TransactionMode = .readCommitted, isolation: isolated (any Actor)? = #isolation,
+        _ body: (Transaction) async throws -> Value
     ) async throws -> Value {
-        try await withConnection { try await $0.withTransaction(mode, body) }
+        let connection = try await lease()
+        defer { giveBack(connection) }
+        return try await connection.withTransaction(mode, body)
+    }
+
+    private func lease() async throws(PostgresError) -> LeasedConnection {
+        let outcome: Result<LeasedConnection, PostgresError> = await withCheckedContinuation { continuation in
+            reactor.submit { [leases] in leases.lease { continuation.resume(returning: $0) } }
+        }
+        return try outcome.get()
+    }
+
+    private func giveBack(_ lease: LeasedConnection) {
+        reactor.submit { [leases] in leases.giveBack(lease.connection) }
     }
 
     /// Ends all connections; statements under way and later ones fail with `closed`.
@@ -253,6 +264,7 @@ final class SharedPipelines: @unchecked Sendable {
         case .success(let connection):
             failures = 0
             lastFailure = nil
+            connection.isShared = true
             connections.append(connection)
             connection.onClose = { [weak self, weak connection] _ in
                 guard let self else { return }

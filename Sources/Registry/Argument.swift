@@ -17,12 +17,16 @@ extension Argument where Value: ConvexDecodable {
             return try Value.decode(value, at: ".\(name)")
         }
     }
+}
 
+extension Argument {
     /// A field that may be absent, never null.
-    public static func optional(_ name: String, _ type: Value.Type = Value.self) -> Argument<Value?> {
-        Argument<Value?>(field: .init(name, Value.validator, isOptional: true)) { (value, _, _) throws(ValidationFailure) in
+    public static func optional<Wrapped: ConvexDecodable>(
+        _ name: String, _ type: Wrapped.Type = Wrapped.self
+    ) -> Argument where Value == Wrapped? {
+        Argument(field: .init(name, Wrapped.validator, isOptional: true)) { (value, _, _) throws(ValidationFailure) in
             guard let value else { return nil }
-            return try Value.decode(value, at: ".\(name)")
+            return try Wrapped.decode(value, at: ".\(name)")
         }
     }
 }

@@ -23,10 +23,11 @@ public struct FunctionDefinition: Sendable {
     public let isAlsoMutation: Bool
     let body: Body
 
+    /// Takes the arguments as they came, gives the result as JSON.
     enum Body: Sendable {
-        case query(@Sendable (ConvexValue, QueryContext, inout JSONWriter) async throws -> Void)
-        case mutation(@Sendable (ConvexValue, MutationContext, inout JSONWriter) async throws -> Void)
-        case action(@Sendable (ConvexValue, ActionContext, inout JSONWriter) async throws -> Void)
+        case query(@Sendable (ConvexValue, QueryContext, JSONWriter.ValueFormat) async throws -> [UInt8])
+        case mutation(@Sendable (ConvexValue, MutationContext, JSONWriter.ValueFormat) async throws -> [UInt8])
+        case action(@Sendable (ConvexValue, ActionContext, JSONWriter.ValueFormat) async throws -> [UInt8])
     }
 
     /// Declares a query. `body` gets the context, then the arguments in the order in which they are listed.
@@ -39,9 +40,9 @@ public struct FunctionDefinition: Sendable {
         return FunctionDefinition(
             path: path, kind: .query, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
             isAlsoMutation: false,
-            body: .query { value, context, writer in
+            body: .query { value, context, format in
                 let values = try list.decode(value)
-                try await body(context, repeat each values).encode(into: &writer)
+                return try await body(context, repeat each values).encoded(format)
             })
     }
 
@@ -55,9 +56,9 @@ public struct FunctionDefinition: Sendable {
         return FunctionDefinition(
             path: path, kind: .mutation, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
             isAlsoMutation: false,
-            body: .mutation { value, context, writer in
+            body: .mutation { value, context, format in
                 let values = try list.decode(value)
-                try await body(context, repeat each values).encode(into: &writer)
+                return try await body(context, repeat each values).encoded(format)
             })
     }
 
@@ -71,9 +72,15 @@ public struct FunctionDefinition: Sendable {
         return FunctionDefinition(
             path: path, kind: .action, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
             isAlsoMutation: isAlsoMutation,
-            body: .action { value, context, writer in
+            body: .action { value, context, format in
                 let values = try list.decode(value)
-                try await body(context, repeat each values).encode(into: &writer)
+                return try await body(context, repeat each values).encoded(format)
             })
+    }
+}
+
+extension ConvexEncodable {
+    fileprivate func encoded(_ format: JSONWriter.ValueFormat) -> [UInt8] {
+        JSONWriter.bytes(format: format, capacity: 1024) { encode(into: &$0) }
     }
 }

@@ -126,8 +126,8 @@ public struct FunctionRunner: Sendable {
         let context = QueryContext(
             caller: caller, database: snapshot ?? database.reading, dependencies: dependencies, cursors: cursors,
             journal: journal)
-        let outcome = try await run(function, caller: caller, requestID: requestID, format: format) { writer in
-            try await body(arguments, context, &writer)
+        let outcome = try await run(function, caller: caller, requestID: requestID) {
+            try await body(arguments, context, format)
         }
         return QueryRun(outcome: outcome, topics: dependencies.topics, journal: dependencies.journal ?? journal)
     }
@@ -144,8 +144,8 @@ public struct FunctionRunner: Sendable {
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: format, requestID: requestID)
         }
         let context = MutationContext(caller: caller, target: .database(database))
-        return try await run(function, caller: caller, requestID: requestID, format: format) { writer in
-            try await body(arguments, context, &writer)
+        return try await run(function, caller: caller, requestID: requestID) {
+            try await body(arguments, context, format)
         }
     }
 
@@ -161,17 +161,19 @@ public struct FunctionRunner: Sendable {
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, requestID: requestID)
             return MutationRun(outcome: outcome, isNewlyRecorded: false)
         }
-        var isNewlyRecorded = false
-        let outcome = try await run(function, caller: caller, requestID: requestID, format: .convexEncoded) { writer in
-            let recorded = try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
-                var result = JSONWriter()
-                try await body(arguments, MutationContext(caller: caller, target: .transaction(transaction)), &result)
-                return result.bytes
-            }
-            isNewlyRecorded = recorded.isNew
-            writer.raw(recorded.result)
+        let outcome = try await run(function, caller: caller, requestID: requestID) {
+            try await record(request, caller: caller, arguments: arguments, body)
         }
-        return MutationRun(outcome: outcome, isNewlyRecorded: isNewlyRecorded)
+        return MutationRun(outcome: outcome.map(\.result), isNewlyRecorded: (try? outcome.get().isNew) ?? false)
+    }
+
+    private func record(
+        _ request: MutationRequest, caller: Caller, arguments: ConvexValue,
+        _ body: @escaping @Sendable (ConvexValue, MutationContext, JSONWriter.ValueFormat) async throws -> [UInt8]
+    ) async throws -> MutationRequests.Recorded {
+        try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
+            try await body(arguments, MutationContext(caller: caller, target: .transaction(transaction)), .convexEncoded)
+        }
     }
 
     public func runAction(
@@ -180,29 +182,31 @@ public struct FunctionRunner: Sendable {
     ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
         guard case .action(let body) = function.body else { preconditionFailure("\(function.path) is no action") }
         let context = ActionContext(caller: caller, accounts: accounts, database: database, clientAddress: clientAddress)
-        return try await run(function, caller: caller, requestID: requestID, format: format) { writer in
-            try await body(arguments, context, &writer)
+        return try await run(function, caller: caller, requestID: requestID) {
+            try await body(arguments, context, format)
         }
     }
 
     /// The database could not be asked, or did not say what became of the call.
     public struct Unavailable: Error, Sendable {
         public let reason: PostgresError
+        public init(reason: PostgresError) {
+            self.reason = reason
+        }
+
         /// The call certainly had no effect, so that it can be made again.
         public var hadNoEffect: Bool { reason.hadNoEffect }
     }
 
-    private func run(
-        _ function: FunctionDefinition, caller: Caller, requestID: RequestID, format: JSONWriter.ValueFormat,
-        _ body: (inout JSONWriter) async throws -> Void
-    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+    private func run<Value>(
+        _ function: FunctionDefinition, caller: Caller, requestID: RequestID, _ body: () async throws -> Value
+    ) async throws(Unavailable) -> Result<Value, FunctionFailure> {
         let started = ContinuousClock.now
         do {
             try function.access.check(caller)
-            var writer = JSONWriter(format: format, capacity: 1024)
-            try await body(&writer)
+            let value = try await body()
             timers[function.path]?.record("success", since: started)
-            return .success(writer.bytes)
+            return .success(value)
         } catch let failure as ValidationFailure {
             timers[function.path]?.record(APIError.Code.validationError.rawValue, since: started)
             return .failure(.arguments(failure, requestID: requestID))
@@ -242,5 +246,38 @@ private struct OutcomeTimers: Sendable {
     func record(_ outcome: String, since start: ContinuousClock.Instant) {
         let (seconds, attoseconds) = (ContinuousClock.now - start).components
         timers[outcome]?.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}
+
+extension FunctionRunner {
+    /// Runs several queries in one snapshot, and gives their outcomes in the same order.
+    public func runQueries(
+        _ calls: [(path: String, arguments: JSON, format: JSONWriter.ValueFormat)], caller: Caller
+    ) async throws -> [Result<[UInt8], FunctionFailure>] {
+        try await database.withTransaction(.snapshot) { snapshot in
+            var outcomes: [Result<[UInt8], FunctionFailure>] = []
+            for call in calls {
+                outcomes.append(try await runQuery(call.path, call.arguments, caller: caller, snapshot: snapshot, format: call.format))
+            }
+            return outcomes
+        }
+    }
+
+    /// Finds and runs a query in a snapshot; whatever is wrong with the call is its outcome.
+    public func runQuery(
+        _ name: String, _ arguments: JSON, caller: Caller, snapshot: any StatementExecutor, format: JSONWriter.ValueFormat
+    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+        let requestID = RequestID.random()
+        let function: FunctionDefinition
+        let value: ConvexValue
+        do {
+            function = try find(name, as: .query, requestID: requestID)
+            value = try decodeArguments(arguments, of: function, requestID: requestID)
+        } catch {
+            return .failure(error)
+        }
+        return try await runQuery(
+            function, arguments: value, caller: caller, snapshot: snapshot, format: format, requestID: requestID
+        ).outcome
     }
 }

@@ -104,7 +104,10 @@ extension SchemaError: CustomStringConvertible {
                 applied was \(applied.fileName) \(short(applied.checksum)) at \(applied.appliedAt) UTC
             """
         case .foreign(let applied):
-            "  \(applied.fileName)  \(short(applied.checksum)) was applied at \(applied.appliedAt) UTC; this program does not have it"
+            """
+              \(applied.fileName)  \(short(applied.checksum)) was applied at \(applied.appliedAt) UTC;
+                this program does not have it
+            """
         case .skipped(let known):
             "  \(known.fileName)  \(short(known.checksum)) was not applied, and later ones were"
         }

@@ -24,15 +24,15 @@ public struct APISettings: Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment, overrides: [String: String] = [:]
     ) throws(SettingsError) {
         var reader = SettingsReader(environment: environment, overrides: overrides)
-        host = reader.read(withDefault: Options.host)
-        port = reader.read(withDefault: Options.port)
+        host = reader.read(withDefault: SettingCatalog.host)
+        port = reader.read(withDefault: SettingCatalog.port)
         databaseURL = reader.readDatabaseURL()
-        dataDirectory = absolutePath(reader.read(withDefault: Options.dataDirectory))
-        siteURL = reader.read(Options.siteURL) ?? localOrigin(host: host, port: port)
-        trustedProxies = reader.read(withDefault: Options.trustedProxies)
-        allowedOrigins = reader.read(withDefault: Options.allowedOrigins)
-        newAccountsPerHour = reader.read(withDefault: Options.newAccountsPerHour)
-        logLevel = reader.read(withDefault: Options.logLevel)
+        dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
+        siteURL = reader.read(SettingCatalog.siteURL) ?? localOrigin(host: host, port: port)
+        trustedProxies = reader.read(withDefault: SettingCatalog.trustedProxies)
+        allowedOrigins = reader.read(withDefault: SettingCatalog.allowedOrigins)
+        newAccountsPerHour = reader.read(withDefault: SettingCatalog.newAccountsPerHour)
+        logLevel = reader.read(withDefault: SettingCatalog.logLevel)
         try reader.finish()
     }
 }

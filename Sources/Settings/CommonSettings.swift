@@ -4,9 +4,11 @@ extension SettingsReader {
     /// For daemons, which have no cluster of their own to fall back on.
     mutating func readDatabaseURL() -> Secret<String> {
         let before = problemCount
-        if let databaseURL = read(Options.databaseURL) { return databaseURL }
+        if let databaseURL = read(SettingCatalog.databaseURL) { return databaseURL }
         guard problemCount == before else { return Secret("") }
-        report(Options.databaseURL.name, "is not set: give a libpq connection string, or start everything with 'attune dev'")
+        report(
+            SettingCatalog.databaseURL.name,
+            "is not set: give a libpq connection string, or start everything with 'attune dev'")
         return Secret("")
     }
 }

@@ -11,7 +11,7 @@ public struct MigrateSettings: Sendable {
     ) throws(SettingsError) {
         var reader = SettingsReader(environment: environment, overrides: overrides)
         databaseURL = reader.readDatabaseURL()
-        logLevel = reader.read(withDefault: Options.logLevel)
+        logLevel = reader.read(withDefault: SettingCatalog.logLevel)
         try reader.finish()
     }
 }

@@ -23,21 +23,22 @@ public struct OperatorSettings: Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment, overrides: [String: String] = [:]
     ) throws(SettingsError) {
         var reader = SettingsReader(environment: environment, overrides: overrides)
-        databaseURL = reader.read(Options.databaseURL)
-        dataDirectory = absolutePath(reader.read(withDefault: Options.dataDirectory))
-        host = reader.read(withDefault: Options.host)
-        port = reader.read(withDefault: Options.port)
-        workers = reader.read(withDefault: Options.workers)
+        databaseURL = reader.read(SettingCatalog.databaseURL)
+        dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
+        host = reader.read(withDefault: SettingCatalog.host)
+        port = reader.read(withDefault: SettingCatalog.port)
+        workers = reader.read(withDefault: SettingCatalog.workers)
         if port + workers - 1 > 65535 {
-            reader.report(Options.workers.name, "must leave all ports below 65536; the last would be \(port + workers - 1)")
+            let last = port + workers - 1
+            reader.report(SettingCatalog.workers.name, "must leave all ports below 65536; the last would be \(last)")
         }
-        siteURL = reader.read(Options.siteURL)
-        _ = reader.read(Options.trustedProxies)
-        _ = reader.read(Options.allowedOrigins)
-        _ = reader.read(Options.newAccountsPerHour)
-        adminEmail = reader.read(Options.adminEmail)
-        adminPassword = reader.read(Options.adminPassword)
-        logLevel = reader.read(withDefault: Options.logLevel)
+        siteURL = reader.read(SettingCatalog.siteURL)
+        _ = reader.read(SettingCatalog.trustedProxies)
+        _ = reader.read(SettingCatalog.allowedOrigins)
+        _ = reader.read(SettingCatalog.newAccountsPerHour)
+        adminEmail = reader.read(SettingCatalog.adminEmail)
+        adminPassword = reader.read(SettingCatalog.adminPassword)
+        logLevel = reader.read(withDefault: SettingCatalog.logLevel)
         effective = reader.effective
         try reader.finish()
     }

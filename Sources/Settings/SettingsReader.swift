@@ -1,7 +1,7 @@
 import Domain
 import Foundation
 
-/// Reads options, and gathers what is wrong with any of them, so that all of it is reported at once.
+/// Reads settings, and gathers what is wrong with any of them, so that all of it is reported at once.
 public struct SettingsReader {
     private let environment: [String: String]
     private let overrides: [String: String]
@@ -16,30 +16,30 @@ public struct SettingsReader {
         self.overrides = overrides
     }
 
-    /// The option's value, or nil when it has neither value nor default. Empty text counts as not given, since
+    /// The setting's value, or nil when it has neither value nor default. Empty text counts as not given, since
     /// container tools can set a variable to nothing but not unset it.
-    mutating func read<Value>(_ option: Option<Value>) -> Value? {
-        let given = text(of: option)
-        guard let text = given?.text ?? option.defaultText else {
-            effective.append(EffectiveSetting(name: option.name, meaning: option.meaning, shown: "", origin: .unset))
+    mutating func read<Value>(_ setting: Setting<Value>) -> Value? {
+        let given = text(of: setting)
+        guard let text = given?.text ?? setting.defaultText else {
+            effective.append(EffectiveSetting(name: setting.name, meaning: setting.meaning, shown: "", origin: .unset))
             return nil
         }
         effective.append(
             EffectiveSetting(
-                name: option.name, meaning: option.meaning, shown: option.isSecret ? Secret(text).description : text,
+                name: setting.name, meaning: setting.meaning, shown: setting.isSecret ? Secret(text).description : text,
                 origin: given?.origin ?? .standard))
         do {
-            return try option.parse(text)
+            return try setting.parse(text)
         } catch {
-            report(option.name, option.isSecret ? "must be \(error.expected)" : "must be \(error.expected), not '\(text)'")
+            report(setting.name, setting.isSecret ? "must be \(error.expected)" : "must be \(error.expected), not '\(text)'")
             // Something of the right type, so that reading can go on to the next problem.
-            return option.defaultText.flatMap { try? option.parse($0) }
+            return setting.defaultText.flatMap { try? setting.parse($0) }
         }
     }
 
-    /// The value of an option that has a default.
-    mutating func read<Value>(withDefault option: Option<Value>) -> Value {
-        guard let value = read(option) else { preconditionFailure("\(option.name) has no valid default") }
+    /// The value of a setting that has a default.
+    mutating func read<Value>(withDefault setting: Setting<Value>) -> Value {
+        guard let value = read(setting) else { preconditionFailure("\(setting.name) has no valid default") }
         return value
     }
 
@@ -54,18 +54,18 @@ public struct SettingsReader {
         if !problems.isEmpty { throw SettingsError(problems: problems) }
     }
 
-    private mutating func text<Value>(of option: Option<Value>) -> (text: String, origin: EffectiveSetting.Origin)? {
-        if let text = overrides[option.name], !text.isEmpty { return (text, .flag) }
-        let direct = environment[option.name].flatMap { $0.isEmpty ? nil : $0 }
-        guard option.isSecret, let path = environment[option.name + "_FILE"], !path.isEmpty else {
+    private mutating func text<Value>(of setting: Setting<Value>) -> (text: String, origin: EffectiveSetting.Origin)? {
+        if let text = overrides[setting.name], !text.isEmpty { return (text, .flag) }
+        let direct = environment[setting.name].flatMap { $0.isEmpty ? nil : $0 }
+        guard setting.isSecret, let path = environment[setting.name + "_FILE"], !path.isEmpty else {
             return direct.map { ($0, .environment) }
         }
         if direct != nil {
-            report(option.name, "is given twice, also as \(option.name)_FILE")
+            report(setting.name, "is given twice, also as \(setting.name)_FILE")
             return nil
         }
         guard let contents = try? String(contentsOfFile: path, encoding: .utf8) else {
-            report(option.name + "_FILE", "must be a file that can be read, not '\(path)'")
+            report(setting.name + "_FILE", "must be a file that can be read, not '\(path)'")
             return nil
         }
         return (String(contents.trimmingBlanks()), .file)

@@ -27,7 +27,7 @@ public enum MutationRequests {
     /// it was somebody else's. When the connection broke during the commit, finds out what became of it; throws
     /// `connectionLost` only while the database cannot be asked.
     public static func once(
-        _ request: MutationRequest, userID: UserID?, in client: PostgresClient, _ body: (Transaction) async throws -> [UInt8]
+        _ request: MutationRequest, userID: UserID?, in client: PostgresClient, _ body: @escaping @Sendable (Transaction) async throws -> [UInt8]
     ) async throws -> Recorded {
         do {
             return try await client.withTransaction { transaction in

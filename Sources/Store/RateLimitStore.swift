@@ -4,7 +4,7 @@ import Postgres
 public struct RateLimit: Hashable, Sendable {
     /// What is limited: `sign_in/<account>/<network>`.
     public let key: String
-    /// How many fit into the bucket, and come back in an hour.
+    /// How many fit into the bucket, and come back in an hour. 0: the bucket is always empty.
     public let perHour: Int
 
     public init(key: String, perHour: Int) {
@@ -23,6 +23,7 @@ public enum RateLimitStore {
     ///
     /// Every caller names the buckets it shares with others in the same order, so that they cannot deadlock.
     public static func take(_ limits: [RateLimit], in database: PostgresClient) async throws -> Taking {
+        guard limits.allSatisfy({ $0.perHour > 0 }) else { return .refused(retryAfter: .seconds(3600)) }
         let results = try await database.write(limits.map { take($0.key, Double($0.perHour)) })
         var granted: [RateLimit] = []
         var wait: Duration = .zero

@@ -45,12 +45,19 @@ public final class ScratchDatabase: Sendable {
     /// Makes a database, lends it to `body` as `current`, and drops it.
     public static func withDatabase(_ contents: Contents, _ body: @Sendable () async throws -> Void) async throws {
         let cluster = try await TestCluster.shared
-        let database = ScratchDatabase(url: try await cluster.createDatabase(contents))
+        await cluster.places.take()
         let outcome: Result<Void, any Error>
-        do { outcome = .success(try await $scoped.withValue(database, operation: body)) } catch { outcome = .failure(error) }
-        for client in database.clients.withLock({ $0 }) { await client.close() }
-        // In a task of its own: the database goes also when the test was cancelled.
-        try await Task { try await cluster.dropDatabase(url: database.url) }.value
+        do {
+            let database = ScratchDatabase(url: try await cluster.createDatabase(contents))
+            do { outcome = .success(try await $scoped.withValue(database, operation: body)) } catch { outcome = .failure(error) }
+            for client in database.clients.withLock({ $0 }) { await client.close() }
+            // In a task of its own: the database goes also when the test was cancelled.
+            try await Task { try await cluster.dropDatabase(url: database.url) }.value
+        } catch {
+            await cluster.places.giveBack()
+            throw error
+        }
+        await cluster.places.giveBack()
         try outcome.get()
     }
 
@@ -59,13 +66,18 @@ public final class ScratchDatabase: Sendable {
     ) -> PostgresClient {
         var configuration = PostgresClient.Configuration(
             connection: ConnectionSettings(connectionString: url, applicationName: "attune tests"))
-        // Many tests run at once, and a cluster has a hundred sessions to give.
+        // Several tests run at once on one cluster.
         configuration.readers = 1
         configuration.writers = 2
         configuration.leases = 4
         configure(&configuration)
-        return PostgresClient(configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return PostgresClient(configuration, logger: .quiet)
     }
+}
+
+extension Logger {
+    /// Says nothing: what tests provoke would fill the terminal.
+    public static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }
 
 /// Gives a test, or each test of a suite, a database of its own.
@@ -93,6 +105,8 @@ private struct TestCluster: Sendable {
     let url: String
     let client: PostgresClient
     let template: String
+    /// Tests all start at once, and a cluster has a hundred or two sessions to give.
+    let places = Places(count: 8)
 
     static var shared: TestCluster { get async throws { try await opening.value } }
 
@@ -126,7 +140,7 @@ private struct TestCluster: Sendable {
                     try await connection.runScript("DROP DATABASE IF EXISTS \(unfinished) WITH (FORCE)", name: "test.drop")
                     try await connection.runScript("CREATE DATABASE \(unfinished)", name: "test.create")
                     let inside = ScratchDatabase.makeClient(url: databaseURL(unfinished))
-                    _ = try await Migrator(client: inside, logger: Logger(label: "test")).up()
+                    _ = try await Migrator(client: inside, logger: .quiet).up()
                     await inside.close()
                     // The server may need a moment to end the session that was closed.
                     try await connection.runScript(
@@ -176,6 +190,26 @@ private struct TestCluster: Sendable {
         "SELECT inet_server_addr() IS NULL OR inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1'")
     private static let databaseExists = Statement(
         "test.databaseExists", "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+}
+
+/// Lets so many in at once, and the others wait in line.
+private actor Places {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(count: Int) { free = count }
+
+    func take() async {
+        if free > 0 {
+            free -= 1
+        } else {
+            await withCheckedContinuation { waiting.append($0) }
+        }
+    }
+
+    func giveBack() {
+        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    }
 }
 
 /// Why no test can have a database.

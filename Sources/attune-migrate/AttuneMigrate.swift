@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Postgres
 import Schema
+import Settings
 
 @main
 struct AttuneMigrate: AsyncParsableCommand {
@@ -68,17 +69,21 @@ struct AttuneMigrate: AsyncParsableCommand {
 }
 
 struct DatabaseOptions: ParsableArguments {
-    @Option(help: "libpq connection string or URI; without it, the environment's DATABASE_URL.")
+    @Option(help: "libpq connection string or URI. Default: the environment's DATABASE_URL.")
     var databaseURL: String?
 
     /// Runs `body`, and ends the program with the exit status for what it throws.
     func withMigrator(_ body: (Migrator) async throws -> Void) async throws {
-        guard let url = databaseURL ?? ProcessInfo.processInfo.environment["DATABASE_URL"], !url.isEmpty else {
-            throw ValidationError("Which database? Give --database-url or set DATABASE_URL.")
+        let settings: MigrateSettings
+        do {
+            settings = try MigrateSettings(overrides: databaseURL.map { ["DATABASE_URL": $0] } ?? [:])
+        } catch {
+            throw ValidationError(error.description)
         }
-        let settings = ConnectionSettings(connectionString: url, applicationName: "attune-migrate")
+        let connection = ConnectionSettings(connectionString: settings.databaseURL.revealed, applicationName: "attune-migrate")
+        // What there is to say is printed; a person or a script reads it, no log.
         let quiet = Logger(label: "attune-migrate") { _ in SwiftLogNoOpLogHandler() }
-        let client = PostgresClient(PostgresClient.Configuration(connection: settings), logger: quiet)
+        let client = PostgresClient(PostgresClient.Configuration(connection: connection), logger: quiet)
         do {
             try await body(Migrator(client: client, logger: quiet))
             await client.close()

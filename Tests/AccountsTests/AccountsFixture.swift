@@ -12,6 +12,8 @@ final class AccountsFixture: Sendable {
     static let home = IPAddress("192.0.2.1")!
     static let elsewhere = IPAddress("198.51.100.7")!
 
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
     let database: PostgresClient
     let dataFolder: String
     let keys: SigningKeys
@@ -26,8 +28,7 @@ final class AccountsFixture: Sendable {
         var configuration = Accounts.Configuration(issuer: Self.issuer)
         configuration.newAccountsPerHour = newAccountsPerHour
         configuration.now = { [clock] in clock.now }
-        accounts = Accounts(
-            database: database, keys: keys, configuration: configuration, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        accounts = Accounts(database: database, keys: keys, configuration: configuration, logger: Self.logger)
     }
 
     /// Lends an installation to `body`, and takes it away afterwards.
@@ -47,7 +48,7 @@ final class AccountsFixture: Sendable {
         configuration.now = { [clock] in clock.now }
         return Accounts(
             database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            logger: Self.logger)
     }
 
     @discardableResult
@@ -71,6 +72,30 @@ final class AccountsFixture: Sendable {
             replacing: replacing)
     }
 
+    /// Why signing up fails; nil when it does not.
+    func signUpRefusal(
+        _ email: String = "ana@example.org", password: String = "correct horse", from address: IPAddress = home
+    ) async -> APIError? {
+        do {
+            try await signUp(email, password: password, from: address)
+            return nil
+        } catch {
+            return error as? APIError
+        }
+    }
+
+    /// Why signing in fails; nil when it does not.
+    func signInRefusal(
+        _ email: String = "ana@example.org", password: String = "correct horse", from address: IPAddress = home
+    ) async -> APIError? {
+        do {
+            try await signIn(email, password: password, from: address)
+            return nil
+        } catch {
+            return error as? APIError
+        }
+    }
+
     func principal(_ tokens: TokenPair) async throws -> Principal {
         try await accounts.sessions.caller(forToken: tokens.token).principal
     }
@@ -91,14 +116,4 @@ final class MovableClock: Sendable {
     private let time = Mutex(Instant.now())
     var now: Instant { time.withLock { $0 } }
     func advance(by duration: Duration) { time.withLock { $0 = $0 + duration } }
-}
-
-/// What an APIError says, for tests that compare errors; nil when there is none.
-func apiError(_ body: () async throws -> some Any) async -> APIError? {
-    do {
-        _ = try await body()
-        return nil
-    } catch {
-        return error as? APIError
-    }
 }

@@ -98,11 +98,13 @@ import Testing
         }
     }
 
-    @Test("what is no token at all is a dead token", arguments: ["", "|", "a|b", "dummy", "\u{0}", "refresh_|session_", "😀|😀|😀"])
-    func garbage(text: String) async throws {
+    @Test("what is no token at all is a dead token")
+    func garbage() async throws {
         try await AccountsFixture.use { fixture in
-            let tokens = try await fixture.accounts.refresh(text)
-            #expect(tokens == nil)
+            for text in ["", "|", "a|b", "dummy", "\u{0}", "refresh_|session_", "😀|😀|😀"] {
+                let tokens = try await fixture.accounts.refresh(text)
+                #expect(tokens == nil)
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 import Accounts
 import Domain
 import Store
-import Postgres
 import Testing
 
 @Suite struct SignInTests {
@@ -20,8 +19,8 @@ import Testing
     func equalTreatment() async throws {
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
-            let wrongPassword = await apiError { try await fixture.signIn(password: "wrong password") }
-            let wrongAddress = await apiError { try await fixture.signIn("nobody@example.org", password: "wrong password") }
+            let wrongPassword = await fixture.signInRefusal(password: "wrong password")
+            let wrongAddress = await fixture.signInRefusal("nobody@example.org", password: "wrong password")
             #expect(wrongPassword?.code == .unauthorized)
             #expect(wrongPassword == wrongAddress)
         }
@@ -32,9 +31,9 @@ import Testing
         try await AccountsFixture.use { fixture in
             let email = try EmailAddress("ana@example.org", path: "")
             let userID = try await fixture.accounts.createUser(email: email, name: DisplayName("Ana", path: ""), password: nil)
-            #expect(await apiError { try await fixture.signIn(password: "") }?.code == .unauthorized)
+            #expect(await fixture.signInRefusal(password: "")?.code == .unauthorized)
             try await fixture.accounts.removeUser(userID)
-            #expect(await apiError { try await fixture.signIn() }?.code == .unauthorized)
+            #expect(await fixture.signInRefusal()?.code == .unauthorized)
         }
     }
 
@@ -43,7 +42,7 @@ import Testing
         try await AccountsFixture.use { fixture in
             let first = try await fixture.principal(fixture.signUp())
             #expect(try await fixture.principal(fixture.signUp()).userID == first.userID)
-            let refused = await apiError { try await fixture.signUp(password: "another password") }
+            let refused = await fixture.signUpRefusal(password: "another password")
             #expect(refused == APIError.conflict("Account ana@example.org already exists"))
         }
     }
@@ -87,7 +86,7 @@ import Testing
         try await AccountsFixture.use { fixture in
             try await fixture.signUp(password: "null\u{0}byte🔑")
             try await fixture.signIn(password: "null\u{0}byte🔑")
-            #expect(await apiError { try await fixture.signIn(password: "null") }?.code == .unauthorized)
+            #expect(await fixture.signInRefusal(password: "null")?.code == .unauthorized)
         }
     }
 
@@ -122,8 +121,8 @@ import Testing
     func limitsAnAccount() async throws {
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
-            for _ in 0..<10 { #expect(await apiError { try await fixture.signIn(password: "wrong") }?.code == .unauthorized) }
-            let refused = await apiError { try await fixture.signIn() }
+            for _ in 0..<10 { #expect(await fixture.signInRefusal(password: "wrong")?.code == .unauthorized) }
+            let refused = await fixture.signInRefusal()
             #expect(refused?.code == .rateLimited)
             let wait = try #require(refused?.details["retryAfterSeconds"].flatMap { Int($0) })
             #expect((1...360).contains(wait))
@@ -134,8 +133,8 @@ import Testing
     func noLockOut() async throws {
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
-            for _ in 0..<12 { _ = await apiError { try await fixture.signIn(password: "wrong", from: AccountsFixture.elsewhere) } }
-            #expect(await apiError { try await fixture.signIn(from: AccountsFixture.elsewhere) }?.code == .rateLimited)
+            for _ in 0..<12 { _ = await fixture.signInRefusal(password: "wrong", from: AccountsFixture.elsewhere) }
+            #expect(await fixture.signInRefusal(from: AccountsFixture.elsewhere)?.code == .rateLimited)
             try await fixture.signIn()
         }
     }
@@ -146,9 +145,9 @@ import Testing
             try await fixture.signUp()
             for number in 1...10 {
                 let address = IPAddress("2001:db8:0:1::\(number)")!
-                _ = await apiError { try await fixture.signIn(password: "wrong", from: address) }
+                _ = await fixture.signInRefusal(password: "wrong", from: address)
             }
-            #expect(await apiError { try await fixture.signIn(from: IPAddress("2001:db8:0:1:ffff::1")!) }?.code == .rateLimited)
+            #expect(await fixture.signInRefusal(from: IPAddress("2001:db8:0:1:ffff::1")!)?.code == .rateLimited)
             try await fixture.signIn(from: IPAddress("2001:db8:0:2::1")!)
         }
     }
@@ -158,7 +157,7 @@ import Testing
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
             for _ in 0..<3 {
-                for _ in 0..<9 { #expect(await apiError { try await fixture.signIn(password: "wrong") }?.code == .unauthorized) }
+                for _ in 0..<9 { #expect(await fixture.signInRefusal(password: "wrong")?.code == .unauthorized) }
                 try await fixture.signIn()
             }
             for _ in 0..<12 { try await fixture.signIn() }
@@ -170,7 +169,7 @@ import Testing
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
             let codes = await withTaskGroup(of: APIError.Code?.self) { group in
-                for _ in 0..<40 { group.addTask { await apiError { try await fixture.signIn(password: "wrong") }?.code } }
+                for _ in 0..<40 { group.addTask { await fixture.signInRefusal(password: "wrong")?.code } }
                 return await group.reduce(into: [APIError.Code?]()) { $0.append($1) }
             }
             #expect(codes.count { $0 == .unauthorized } == 10)
@@ -182,11 +181,10 @@ import Testing
     func limitsANetwork() async throws {
         try await AccountsFixture.use { fixture in
             try await fixture.run("INSERT INTO rate_limits (key, tokens) VALUES ('sign_in/192.0.2.1', 1.5)")
-            #expect(await apiError { try await fixture.signIn("a@example.org") }?.code == .unauthorized)
-            let refused = await apiError { try await fixture.signIn("b@example.org") }
+            #expect(await fixture.signInRefusal("a@example.org")?.code == .unauthorized)
+            let refused = await fixture.signInRefusal("b@example.org")
             #expect(refused?.code == .rateLimited)
             // The refused attempt did not count against the account.
-            _ = try await fixture.database.read(Statement("x", "SELECT key || ' ' || tokens FROM rate_limits")()).map { print("DEBUG", try $0.decode(0, as: String.self)) }
             #expect(try await fixture.count("SELECT count(*) FROM rate_limits WHERE tokens > 9.9") == 1)
         }
     }
@@ -195,7 +193,7 @@ import Testing
     func refills() async throws {
         try await AccountsFixture.use { fixture in
             try await fixture.signUp()
-            for _ in 0..<11 { _ = await apiError { try await fixture.signIn(password: "wrong") } }
+            for _ in 0..<11 { _ = await fixture.signInRefusal(password: "wrong") }
             try await fixture.run("UPDATE rate_limits SET updated_at = updated_at - interval '7 minutes'")
             try await fixture.signIn()
         }
@@ -206,7 +204,7 @@ import Testing
         try await AccountsFixture.use(newAccountsPerHour: 2) { fixture in
             try await fixture.signUp("a@example.org")
             try await fixture.signUp("b@example.org")
-            let refused = await apiError { try await fixture.signUp("c@example.org") }
+            let refused = await fixture.signUpRefusal("c@example.org")
             #expect(refused?.code == .rateLimited)
             #expect(refused?.details["retryAfterSeconds"] != nil)
             try await fixture.signUp("a@example.org")
@@ -214,10 +212,19 @@ import Testing
         }
     }
 
+    @Test("an installation that allows no new accounts makes none")
+    func noNewAccounts() async throws {
+        try await AccountsFixture.use(newAccountsPerHour: 0) { fixture in
+            let refused = await fixture.signUpRefusal()
+            let users = try await fixture.count("SELECT count(*) FROM users")
+            #expect(refused?.code == .rateLimited && users == 0)
+        }
+    }
+
     @Test("the table of limits holds no e-mail address")
     func keysArePseudonyms() async throws {
         try await AccountsFixture.use { fixture in
-            _ = await apiError { try await fixture.signIn() }
+            _ = await fixture.signInRefusal()
             let all = try await fixture.count("SELECT count(*) FROM rate_limits")
             let telling = try await fixture.count("SELECT count(*) FROM rate_limits WHERE key LIKE '%ana%'")
             #expect(all == 2 && telling == 0)

@@ -88,8 +88,8 @@ struct PrivateClusterTests {
                         }
                     }
                 }
-                let mode = try FileManager.default.attributesOfItem(atPath: path + "/database-passwords")[.posixPermissions] as? Int
-                #expect(mode == 0o600)
+                let attributes = try FileManager.default.attributesOfItem(atPath: path + "/database-passwords")
+                #expect(attributes[.posixPermissions] as? Int == 0o600)
             }
         }
     }

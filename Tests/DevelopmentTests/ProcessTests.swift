@@ -41,7 +41,8 @@ struct ProcessTests {
     func surroundings() async throws {
         signal(SIGPIPE, SIG_IGN)
         let result = try await ChildProcess.run(
-            "/bin/sh", ["-c", "ps -o pgid= -p $$ | tr -d ' '; echo $$; grep SigIgn /proc/$$/status; ls /proc/$$/fd | tr '\\n' ' '"])
+            "/bin/sh",
+            ["-c", "ps -o pgid= -p $$ | tr -d ' '; echo $$; grep SigIgn /proc/$$/status; ls /proc/$$/fd | tr '\\n' ' '"])
         let lines = result.output.split(separator: "\n")
         #expect(lines[0] == lines[1])
         // The two signals behind the first 31 are the C library's own.

@@ -56,7 +56,8 @@ struct CopyTests {
                     throw Regret()
                 }
             }
-            #expect(try await connection.copyIn(copy, name: "test.copy") { try await $0.write(Array("2\ttwo\n".utf8)) } == 1)
+            let rows = try await connection.copyIn(copy, name: "test.copy") { try await $0.write(Array("2\ttwo\n".utf8)) }
+            #expect(rows == 1)
         }
         #expect(try await count() == 1)
     }
@@ -74,7 +75,7 @@ struct CopyTests {
             }
             #expect(error?.kind == .server)
             #expect(error?.statement == "test.copy")
-            #expect(try await connection.execute(Statement("test.one", "SELECT 1::bigint")()).first?.decode(0) == 1)
+            try await expectAnswer(from: connection)
         }
         #expect(try await count() == 0)
     }
@@ -86,7 +87,7 @@ struct CopyTests {
                 try await connection.copyIn(copy, name: "test.copy") { _ in Issue.record("the closure was called") }
             }
             #expect(error?.sqlState == .undefinedTable)
-            #expect(try await connection.execute(Statement("test.one", "SELECT 1::bigint")()).first?.decode(0) == 1)
+            try await expectAnswer(from: connection)
         }
     }
 
@@ -115,11 +116,13 @@ struct CopyTests {
     func sessionEnds() async throws {
         try await makeTable()
         try await client.withConnection { connection in
-            let pid = try await #require(connection.execute(Statement("test.pid", "SELECT pg_backend_pid()")()).first).decode(0, as: Int.self)
+            let answer = try await connection.execute(Statement("test.pid", "SELECT pg_backend_pid()")())
+            let pid = try #require(answer.first).decode(0, as: Int.self)
+            let terminate = Statement("test.terminate", "SELECT pg_terminate_backend($1::bigint::integer)")
             let error = await #expect(throws: PostgresError.self) {
                 try await connection.copyIn(copy, name: "test.copy") { writer in
                     try await writer.write(Array("1\tone\n".utf8))
-                    _ = try await client.read(Statement("test.terminate", "SELECT pg_terminate_backend($1::bigint::integer)")(pid))
+                    _ = try await client.read(terminate(pid))
                 }
             }
             #expect(error?.kind == .connectionLost)

@@ -43,7 +43,7 @@ struct OutageTests {
             let settings = ConnectionSettings(connectionString: try await cluster.connectionString, applicationName: "outage")
             var configuration = PostgresClient.Configuration(connection: settings)
             configuration.waitingTimeout = .seconds(60)
-            let client = PostgresClient(configuration, logger: .init(label: "test"))
+            let client = PostgresClient(configuration, logger: .quiet)
             _ = try await client.write(Statement("test.create", "CREATE TABLE t (n bigint PRIMARY KEY)")())
             let load = Load(client: client)
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -73,7 +73,7 @@ struct OutageTests {
         var configuration = PostgresClient.Configuration(
             connection: ConnectionSettings(connectionString: "host=/nonexistent", applicationName: "test"))
         configuration.waitingTimeout = .milliseconds(300)
-        let client = PostgresClient(configuration, logger: .init(label: "test"))
+        let client = PostgresClient(configuration, logger: .quiet)
         let read = await #expect(throws: PostgresError.self) { try await client.read(Statement("test.one", "SELECT 1")()) }
         #expect(read?.kind == .cannotConnect)
         #expect(read?.hadNoEffect == true)
@@ -115,7 +115,9 @@ private final class Load: Sendable {
                     try await client.withTransaction { _ = try await $0.execute(Self.insert(number)) }
                 case 1:
                     _ = try await client.withConnection { connection in
-                        try await connection.copyIn("COPY t FROM STDIN", name: "test.copy") { try await $0.write(Array("\(number)\n".utf8)) }
+                        try await connection.copyIn("COPY t FROM STDIN", name: "test.copy") {
+                            try await $0.write(Array("\(number)\n".utf8))
+                        }
                     }
                 default:
                     _ = try await client.write(Self.insert(number))

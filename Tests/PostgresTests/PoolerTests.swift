@@ -4,7 +4,9 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite("Behind PgBouncer in transaction mode", .enabled(if: PgBouncer.isInstalled || ProcessInfo.processInfo.environment["CI"] != nil))
+@Suite(
+    "Behind PgBouncer in transaction mode",
+    .enabled(if: PgBouncer.isInstalled || ProcessInfo.processInfo.environment["CI"] != nil, "apt-get install pgbouncer"))
 struct PoolerTests {
     @Test("statements, transactions and COPY work, although sessions change under them", .scratchDatabase(.empty))
     func everything() async throws {
@@ -13,7 +15,7 @@ struct PoolerTests {
         try await PgBouncer.run(in: direct) { url in
             let settings = ConnectionSettings(connectionString: url, applicationName: "test")
             // Two programs, so that each finds sessions that the other has used.
-            let clients = (0..<2).map { _ in PostgresClient(.init(connection: settings), logger: .init(label: "test")) }
+            let clients = (0..<2).map { _ in PostgresClient(.init(connection: settings), logger: .quiet) }
             let insert = Statement("test.insert", "INSERT INTO t (n) VALUES ($1) RETURNING n")
             let read = Statement("test.read", "SELECT n FROM t WHERE n = $1")
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -63,7 +65,9 @@ private enum PgBouncer {
                         split_part(current_setting('unix_socket_directories'), ',', 1)
                     """)()
             ).first)
-        let (database, port, socket) = try (row.decode(0, as: String.self), row.decode(1, as: String.self), row.decode(2, as: String.self))
+        let database: String = try row.decode(0)
+        let port: String = try row.decode(1)
+        let socket: String = try row.decode(2)
         let folder = FileManager.default.temporaryDirectory.appending(path: "attune-\(UUID().uuidString.prefix(8))").path()
         // It refuses to run as root.
         let user = geteuid() == 0 ? "postgres" : nil

@@ -93,8 +93,9 @@ struct ReplicationTests {
         let reading = Task {
             while true { _ = try await terminated.messages() }
         }
-        _ = try await client.write(
-            Statement("test.terminate", "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1")(slot))
+        let terminate = Statement(
+            "test.terminate", "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1")
+        _ = try await client.write(terminate(slot))
         let error = await #expect(throws: PostgresError.self) { try await reading.value }
         #expect(error?.kind == .connectionLost)
 

@@ -11,7 +11,7 @@ struct TransactionTests {
 
     private func makeTable() async throws {
         _ = try await client.write(
-            Statement("test.create", "CREATE TABLE t (n bigint, CONSTRAINT t_n_positive CHECK (n > 0), CONSTRAINT t_n_key UNIQUE (n))")())
+            Statement("test.create", "CREATE TABLE t (n bigint, CONSTRAINT t_n_positive CHECK (n > 0))")())
     }
 
     private func count() async throws -> Int {
@@ -75,7 +75,7 @@ struct TransactionTests {
     func empty() async throws {
         try await client.withTransaction { _ in }
         await #expect(throws: Regret.self) { try await client.withTransaction { _ in throw Regret() } }
-        #expect(try await client.read(Statement("test.one", "SELECT 1::bigint")()).first?.decode(0) == 1)
+        try await expectAnswer(from: client)
     }
 
     @Test("takes scripts and COPY, first or later, and undoes them with the rest", arguments: [true, false])
@@ -83,9 +83,13 @@ struct TransactionTests {
         try await makeTable()
         do {
             try await client.withTransaction { transaction in
-                let results = try await transaction.runScript("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", name: "test.script")
+                let results = try await transaction.runScript(
+                    "INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", name: "test.script")
                 #expect(results.map(\.commandTag) == ["INSERT 0 1", "INSERT 0 1"])
-                #expect(try await transaction.copyIn("COPY t FROM STDIN", name: "test.copy") { try await $0.write(Array("3\n4\n".utf8)) } == 2)
+                let rows = try await transaction.copyIn("COPY t FROM STDIN", name: "test.copy") {
+                    try await $0.write(Array("3\n4\n".utf8))
+                }
+                #expect(rows == 2)
                 _ = try await transaction.execute(insert(5))
                 if !isCommitted { throw Regret() }
             }
@@ -94,7 +98,9 @@ struct TransactionTests {
         #expect(try await count() == (isCommitted ? 5 : 0))
         await #expect(throws: Regret.self) {
             try await client.withTransaction { transaction in
-                #expect(try await transaction.copyIn("COPY t FROM STDIN", name: "test.copy") { try await $0.write(Array("6\n".utf8)) } == 1)
+                _ = try await transaction.copyIn("COPY t FROM STDIN", name: "test.copy") {
+                    try await $0.write(Array("6\n".utf8))
+                }
                 throw Regret()
             }
         }
@@ -134,7 +140,8 @@ struct TransactionTests {
             Statement("test.create", "CREATE TABLE people (email text, CONSTRAINT people_email_key UNIQUE (email))")())
         let insert = Statement("people.insert", "INSERT INTO people (email) VALUES ($1)")
         _ = try await client.write(insert("secret@example.com"))
-        let error = try #require(await #expect(throws: PostgresError.self) { try await client.write(insert("secret@example.com")) })
+        let error = try #require(
+            await #expect(throws: PostgresError.self) { try await client.write(insert("secret@example.com")) })
         #expect(error.kind == .server)
         #expect(error.sqlState == .uniqueViolation)
         #expect(error.constraint == "people_email_key")

@@ -1,4 +1,3 @@
-import Logging
 import Postgres
 import Schema
 import TestSupport
@@ -7,11 +6,14 @@ import Testing
 @Suite("The migrator", .scratchDatabase(.empty))
 struct MigratorTests {
     let client = ScratchDatabase.current.makeClient()
-    private let first = Migration(number: 1, name: "create_notes", sql: "-- Notes.\nCREATE TABLE notes (n bigint);\nINSERT INTO notes VALUES (1);")
-    private let second = Migration(number: 2, name: "fill_notes", sql: "INSERT INTO notes VALUES (2); INSERT INTO notes VALUES (3);")
+    private let first = Migration(
+        number: 1, name: "create_notes",
+        sql: "-- Notes.\nCREATE TABLE notes (n bigint);\nINSERT INTO notes VALUES (1);")
+    private let second = Migration(
+        number: 2, name: "fill_notes", sql: "INSERT INTO notes VALUES (2); INSERT INTO notes VALUES (3);")
 
     private func migrator(_ migrations: [Migration]) -> Migrator {
-        Migrator(client: client, migrations: migrations, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        Migrator(client: client, migrations: migrations, logger: .quiet)
     }
 
     private func notes() async throws -> [Int] {
@@ -50,7 +52,7 @@ struct MigratorTests {
             for _ in 0..<4 {
                 group.addTask {
                     let client = ScratchDatabase.current.makeClient()
-                    return try await Migrator(client: client, migrations: [first, second], logger: Logger(label: "test")).up()
+                    return try await Migrator(client: client, migrations: [first, second], logger: .quiet).up()
                 }
             }
             return try await group.reduce(into: []) { $0 += $1 }
@@ -68,7 +70,7 @@ struct MigratorTests {
         #expect(try await notes() == [1])
         // The lock is free again, also for another session.
         let other = ScratchDatabase.current.makeClient()
-        #expect(try await Migrator(client: other, migrations: [first, second], logger: Logger(label: "test")).up() == [second])
+        #expect(try await Migrator(client: other, migrations: [first, second], logger: .quiet).up() == [second])
     }
 
     @Test("a cancelled run lets go of its lock")
@@ -84,13 +86,14 @@ struct MigratorTests {
         task.cancel()
         await #expect(throws: (any Error).self) { try await task.value }
         let other = ScratchDatabase.current.makeClient()
-        #expect(try await Migrator(client: other, migrations: [first], logger: Logger(label: "test")).up() == [first])
+        #expect(try await Migrator(client: other, migrations: [first], logger: .quiet).up() == [first])
     }
 
     @Test("a file marked -- no-transaction runs outside one")
     func noTransaction() async throws {
         let index = Migration(
-            number: 2, name: "index_notes", sql: "-- no-transaction\n-- Locks nothing.\nCREATE INDEX CONCURRENTLY notes_idx ON notes (n);")
+            number: 2, name: "index_notes",
+            sql: "-- no-transaction\n-- Locks nothing.\nCREATE INDEX CONCURRENTLY notes_idx ON notes (n);")
         #expect(try await migrator([first, index]).up().count == 2)
         let inside = Migration(number: 3, name: "index_again", sql: "CREATE INDEX CONCURRENTLY notes_two_idx ON notes (n);")
         await #expect(throws: MigrationFailed.self) { try await migrator([first, index, inside]).up() }
@@ -104,7 +107,7 @@ struct MigratorTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for client in clients {
                 group.addTask {
-                    _ = try await Migrator(client: client, migrations: [first, index], logger: Logger(label: "test")).up()
+                    _ = try await Migrator(client: client, migrations: [first, index], logger: .quiet).up()
                 }
             }
             try await group.waitForAll()
@@ -124,7 +127,8 @@ struct MigratorTests {
     @Test("a newer database is refused, with what it has")
     func newer() async throws {
         _ = try await migrator([first, second]).up()
-        await expectSchemaError(migrator([first]), saying: "newer than this program", "0002_fill_notes.sql", String(second.checksum.prefix(12)))
+        await expectSchemaError(
+            migrator([first]), saying: "newer than this program", "0002_fill_notes.sql", String(second.checksum.prefix(12)))
     }
 
     @Test("an older database is refused by daemons, with the command that helps")
@@ -143,7 +147,8 @@ struct MigratorTests {
     func contradictions() async throws {
         let third = Migration(number: 3, name: "add_more", sql: "INSERT INTO notes VALUES (4);")
         _ = try await migrator([first, third]).up()
-        await expectSchemaError(migrator([first, second, third]), saying: "0002_fill_notes.sql", "was not applied, and later ones were")
+        await expectSchemaError(
+            migrator([first, second, third]), saying: "0002_fill_notes.sql", "was not applied, and later ones were")
         let fourth = Migration(number: 4, name: "add_yet_more", sql: "INSERT INTO notes VALUES (5);")
         await expectSchemaError(migrator([first, second, fourth]), saying: "0003_add_more.sql", "this program does not have it")
         #expect(try await notes() == [1, 4])
@@ -162,7 +167,7 @@ struct EmbeddedMigrationsTests {
     @Test("apply to an empty database", .scratchDatabase(.empty))
     func apply() async throws {
         let client = ScratchDatabase.current.makeClient()
-        let migrator = Migrator(client: client, logger: Logger(label: "test"))
+        let migrator = Migrator(client: client, logger: .quiet)
         #expect(try await migrator.up() == Migration.all)
         try await migrator.requireCurrent()
     }
@@ -170,7 +175,7 @@ struct EmbeddedMigrationsTests {
     @Test("are in each scratch database", .scratchDatabase)
     func template() async throws {
         let client = ScratchDatabase.current.makeClient()
-        try await Migrator(client: client, logger: Logger(label: "test")).requireCurrent()
+        try await Migrator(client: client, logger: .quiet).requireCurrent()
     }
 
     @Test("checksums are SHA-256 of the text")

@@ -24,7 +24,8 @@ struct SettingsTests {
     func api() throws {
         let settings = try APISettings(environment: [
             "DATABASE_URL": "postgresql:///attune", "ATTUNE_HOST": "::1", "ATTUNE_PORT": "80", "ATTUNE_DATA_DIR": "/srv/attune",
-            "ATTUNE_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "ATTUNE_ALLOWED_ORIGINS": "https://Chat.example.org/,http://localhost:5173",
+            "ATTUNE_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "ATTUNE_ALLOWED_ORIGINS": "https://Chat.example.org/,http://localhost:5173",
             "ATTUNE_NEW_ACCOUNTS_PER_HOUR": "5", "ATTUNE_LOG_LEVEL": "DEBUG",
         ])
         #expect(settings.databaseURL.revealed == "postgresql:///attune")
@@ -103,5 +104,16 @@ struct SettingsTests {
             #expect(!text.contains("hunter2"))
         }
         #expect(settings.effective.contains { $0.name == "ATTUNE_ADMIN_PASSWORD" && $0.shown == "*****" })
+    }
+
+    @Test("docs/settings.md has a row for each setting, as the program describes it")
+    func documentation() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let document = try String(contentsOf: root.appendingPathComponent("docs/settings.md"), encoding: .utf8)
+        let documented = document.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let rows = try OperatorSettings(environment: [:]).effective.map { setting in
+            "| `\(setting.name)` | \(setting.shown.isEmpty ? "" : "`\(setting.shown)`") | \(setting.meaning) |"
+        }
+        #expect(Set(documented.map(String.init)) == Set(rows))
     }
 }

@@ -1,5 +1,5 @@
 /// One setting: its variable, what it means, and how its text is read.
-public struct Option<Value: Sendable>: Sendable {
+public struct Setting<Value: Sendable>: Sendable {
     /// The environment variable.
     public let name: String
     /// One line: type, unit, range.
@@ -20,31 +20,37 @@ public struct Option<Value: Sendable>: Sendable {
         self.isSecret = isSecret
         self.parse = parse
     }
+
+    /// For the help of a command-line option.
+    public var help: String {
+        let standard = (defaultText ?? "").isEmpty ? "" : ", default \(defaultText!)"
+        return "\(meaning) [\(name)\(standard)]"
+    }
 }
 
-/// A text that an option does not take: what it should have been.
+/// A text that a setting does not take: what it should have been.
 struct InvalidText: Error {
     let expected: String
     init(_ expected: String) { self.expected = expected }
 }
 
-extension Option<String> {
+extension Setting<String> {
     /// Any text.
     static func text(_ name: String, _ meaning: String, default defaultText: String? = nil) -> Self {
-        Option(name, meaning, default: defaultText) { text throws(InvalidText) in text }
+        Setting(name, meaning, default: defaultText) { text throws(InvalidText) in text }
     }
 }
 
-extension Option<Secret<String>> {
+extension Setting<Secret<String>> {
     static func secret(_ name: String, _ meaning: String) -> Self {
-        Option(name, meaning, isSecret: true) { text throws(InvalidText) in Secret(text) }
+        Setting(name, meaning, isSecret: true) { text throws(InvalidText) in Secret(text) }
     }
 }
 
-extension Option<Int> {
+extension Setting<Int> {
     static func number(_ name: String, _ meaning: String, default number: Int, in range: ClosedRange<Int>) -> Self {
         let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        return Option(name, "\(meaning); \(expected)", default: String(number)) { text throws(InvalidText) in
+        return Setting(name, "\(meaning); \(expected)", default: String(number)) { text throws(InvalidText) in
             guard let number = Int(text), range.contains(number) else { throw InvalidText(expected) }
             return number
         }
@@ -55,10 +61,10 @@ extension Option<Int> {
     }
 }
 
-extension Option where Value: CaseIterable & RawRepresentable, Value.RawValue == String {
+extension Setting where Value: CaseIterable & RawRepresentable, Value.RawValue == String {
     static func choice(_ name: String, _ meaning: String, default value: Value) -> Self {
         let choices = Value.allCases.map(\.rawValue).joined(separator: ", ")
-        return Option(name, "\(meaning); one of \(choices)", default: value.rawValue) { text throws(InvalidText) in
+        return Setting(name, "\(meaning); one of \(choices)", default: value.rawValue) { text throws(InvalidText) in
             guard let value = Value(rawValue: text.lowercased()) else { throw InvalidText("one of \(choices)") }
             return value
         }

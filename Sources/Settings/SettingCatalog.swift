@@ -1,26 +1,28 @@
 import Domain
 
 /// Every setting of every executable. The names are a contract (design.md): proxies, tests and scripts use them.
-public enum Options {
-    public static let databaseURL = Option<Secret<String>>.secret(
+public enum SettingCatalog {
+    public static let databaseURL = Setting<Secret<String>>.secret(
         "DATABASE_URL", "PostgreSQL, as a libpq connection string or URI; when set, `attune dev` starts no cluster of its own")
 
-    public static let dataDirectory = Option<String>.text(
+    public static let dataDirectory = Setting<String>.text(
         "ATTUNE_DATA_DIR", "folder for the private cluster, keys and spool", default: ".attune")
 
-    public static let host = Option<String>.text("ATTUNE_HOST", "address or name to listen on", default: "127.0.0.1")
+    public static let host = Setting<String>.text("ATTUNE_HOST", "address or name to listen on", default: "127.0.0.1")
 
-    public static let port = Option<Int>.port("ATTUNE_PORT", "TCP port of the API", default: 3210)
+    public static let port = Setting<Int>.port("ATTUNE_PORT", "TCP port of the API", default: 3210)
 
-    public static let workers = Option<Int>.number(
+    public static let workers = Setting<Int>.number(
         "ATTUNE_WORKERS", "attune-api processes that `attune dev` starts, on ATTUNE_PORT, +1, …", default: 1, in: 1...64)
 
-    public static let siteURL = Option<String>(
-        "ATTUNE_SITE_URL", "public origin, the issuer of tokens: http(s)://host[:port]; default: http://ATTUNE_HOST:ATTUNE_PORT",
+    public static let siteURL = Setting<String>(
+        "ATTUNE_SITE_URL",
+        "public origin, the issuer of tokens: http(s)://host[:port]; if not given, http://ATTUNE_HOST:ATTUNE_PORT",
         parse: { text throws(InvalidText) in try Self.origin(text) })
 
-    public static let trustedProxies = Option<[IPRange]>(
-        "ATTUNE_TRUSTED_PROXIES", "addresses and networks whose X-Forwarded-For is believed, separated by commas: 10.0.0.0/8, ::1",
+    public static let trustedProxies = Setting<[IPRange]>(
+        "ATTUNE_TRUSTED_PROXIES",
+        "addresses and networks whose X-Forwarded-For is believed, separated by commas: 10.0.0.0/8, ::1",
         default: "",
         parse: { text throws(InvalidText) in
             var ranges: [IPRange] = []
@@ -33,8 +35,9 @@ public enum Options {
             return ranges
         })
 
-    public static let allowedOrigins = Option<AllowedOrigins>(
-        "ATTUNE_ALLOWED_ORIGINS", "web pages that may call the API (CORS): origins separated by commas, or * for all", default: "*",
+    public static let allowedOrigins = Setting<AllowedOrigins>(
+        "ATTUNE_ALLOWED_ORIGINS", "web pages that may call the API (CORS): origins separated by commas, or * for all",
+        default: "*",
         parse: { text throws(InvalidText) in
             let items = Self.items(text)
             if items == ["*"] { return .all }
@@ -43,20 +46,21 @@ public enum Options {
             return .only(origins)
         })
 
-    public static let logLevel = Option<LogLevel>.choice("ATTUNE_LOG_LEVEL", "the least severe records that are logged", default: .info)
+    public static let logLevel = Setting<LogLevel>.choice(
+        "ATTUNE_LOG_LEVEL", "the least severe records that are logged", default: .info)
 
-    public static let newAccountsPerHour = Option<Int>.number(
+    public static let newAccountsPerHour = Setting<Int>.number(
         "ATTUNE_NEW_ACCOUNTS_PER_HOUR", "accounts that one network (IPv4 address, IPv6 /64) may make in an hour", default: 200,
         in: 1...1_000_000)
 
-    public static let adminEmail = Option<String>(
+    public static let adminEmail = Setting<String>(
         "ATTUNE_ADMIN_EMAIL", "administrator that `attune dev` creates or promotes; an e-mail address",
         parse: { text throws(InvalidText) in
             guard text.wholeMatch(of: /[^@\s]+@[^@\s]+/) != nil else { throw InvalidText("an e-mail address") }
             return text
         })
 
-    public static let adminPassword = Option<Secret<String>>.secret(
+    public static let adminPassword = Setting<Secret<String>>.secret(
         "ATTUNE_ADMIN_PASSWORD", "password of a newly created administrator; not needed to promote an account that exists")
 
     /// The parts of a comma-separated list, without blanks around them and without empty ones.

@@ -1,0 +1,130 @@
+import Accounts
+import Domain
+import Feed
+import Live
+import Logging
+import Postgres
+import Registry
+import Schema
+import ServiceLifecycle
+import Store
+import Telemetry
+
+/// An API worker: everything that one `attune-api` process runs, put together.
+public struct Worker: Service {
+    public struct Configuration: Sendable {
+        public var server: APIServer.Configuration
+        /// Issuer of tokens: the same for all workers of an installation.
+        public var siteURL: String
+        /// Has the folder of keys; the same for all workers of an installation.
+        public var dataFolder: String
+        /// libpq's words.
+        public var connectionString: String
+        /// How many accounts one network may make in an hour.
+        public var newAccountsPerHour = 200
+        public var live = LiveQueries.Configuration()
+
+        public init(server: APIServer.Configuration, siteURL: String, dataFolder: String, connectionString: String) {
+            self.server = server
+            self.siteURL = siteURL
+            self.dataFolder = dataFolder
+            self.connectionString = connectionString
+        }
+    }
+
+    private let services: [any Service]
+    private let databases: [PostgresClient]
+    private let migrator: Migrator
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - functions: the API.
+    ///   - onRunning: called with the port when connections are accepted.
+    public init(
+        _ configuration: Configuration, functions: [FunctionDefinition], metrics: PrometheusRegistry, logger: Logger,
+        onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) throws {
+        func client(_ purpose: String, leases: Int = 8) -> PostgresClient {
+            var settings = PostgresClient.Configuration(
+                connection: ConnectionSettings(
+                    connectionString: configuration.connectionString, applicationName: "attune-api \(purpose)"))
+            settings.leases = leases
+            return PostgresClient(settings, logger: logger)
+        }
+        let database = client("functions")
+        // Ticks and held snapshots keep transactions open. With connections of their own they and the functions cannot
+        // starve each other.
+        let tickDatabase = client("ticks", leases: 2)
+        let snapshotDatabase = client("snapshots", leases: 8)
+        databases = [database, tickDatabase, snapshotDatabase]
+        migrator = Migrator(client: database, logger: logger)
+
+        var accountsConfiguration = Accounts.Configuration(issuer: configuration.siteURL)
+        accountsConfiguration.newAccountsPerHour = configuration.newAccountsPerHour
+        let keys = try SigningKeys(dataFolder: configuration.dataFolder)
+        let accounts = Accounts(database: database, keys: keys, configuration: accountsConfiguration, logger: logger)
+        let runner = FunctionRunner(
+            functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret, logger: logger)
+        let feed = LogicalSlotFeed(
+            connection: ConnectionSettings(connectionString: configuration.connectionString, applicationName: "attune-api feed"),
+            logger: logger)
+        let live = LiveQueries(
+            configuration: configuration.live, runner: runner, accounts: accounts, database: database, tickDatabase: tickDatabase,
+            feed: feed, logger: logger)
+        let server = APIServer(
+            configuration: configuration.server, runner: runner, accounts: accounts, live: live,
+            snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, metrics: metrics,
+            logger: logger, onRunning: onRunning)
+        services = [LiveService(live: live), HousekeepingService(database: database, logger: logger), server]
+        self.logger = logger
+    }
+
+    /// Runs until graceful shutdown or cancellation. Refuses to begin on a schema that is not this program's.
+    public func run() async throws {
+        do {
+            try await migrator.requireCurrent()
+            let group = ServiceGroup(
+                configuration: .init(services: services.map { .init(service: $0) }, logger: logger))
+            try await group.run()
+        } catch {
+            await close()
+            throw error
+        }
+        await close()
+    }
+
+    private func close() async {
+        for database in databases { await database.close() }
+    }
+}
+
+/// Ticks as long as there is somebody to tick for.
+private struct LiveService: Service {
+    let live: LiveQueries
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await live.run() }
+    }
+}
+
+/// Deletes once an hour what nobody needs any more. Any number of workers may do it at once.
+private struct HousekeepingService: Service {
+    let database: PostgresClient
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                // Not at the start: workers that are restarted often have better things to do, and do not do it in step.
+                try? await Task.sleep(for: .seconds(Double.random(in: 3000...4200)))
+                guard !Task.isCancelled else { return }
+                do {
+                    let report = try await Housekeeping.run(in: database, now: .now())
+                    logger.info("deleted what is out of date", metadata: ["rows": "\(report.total)"])
+                } catch {
+                    logger.warning("housekeeping failed; it will be tried again in an hour", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Settings
+
+/// The options that every command takes: where the data is.
+struct PlaceOptions: ParsableArguments {
+    @Option(help: "\(SettingCatalog.databaseURL.help)")
+    var databaseURL: String?
+
+    @Option(help: "\(SettingCatalog.dataDirectory.help)")
+    var dataDir: String?
+
+    @Option(help: "\(SettingCatalog.siteURL.help)")
+    var siteURL: String?
+
+    /// By the variables' names.
+    var overrides: [String: String] {
+        [
+            SettingCatalog.databaseURL.name: databaseURL, SettingCatalog.dataDirectory.name: dataDir,
+            SettingCatalog.siteURL.name: siteURL,
+        ].compactMapValues { $0 }
+    }
+}
+
+/// The options of `attune dev` besides those.
+struct StackOptions: ParsableArguments {
+    @Option(help: "\(SettingCatalog.host.help)")
+    var host: String?
+
+    @Option(help: "\(SettingCatalog.port.help)")
+    var port: String?
+
+    @Option(help: "\(SettingCatalog.workers.help)")
+    var workers: String?
+
+    @Option(help: "\(SettingCatalog.trustedProxies.help)")
+    var trustedProxies: String?
+
+    @Option(help: "\(SettingCatalog.allowedOrigins.help)")
+    var allowedOrigins: String?
+
+    @Option(help: "\(SettingCatalog.newAccountsPerHour.help)")
+    var newAccountsPerHour: String?
+
+    @Option(help: "\(SettingCatalog.logLevel.help)")
+    var logLevel: String?
+
+    @Option(help: "\(SettingCatalog.adminEmail.help)")
+    var adminEmail: String?
+
+    /// By the variables' names.
+    var overrides: [String: String] {
+        [
+            SettingCatalog.host.name: host, SettingCatalog.port.name: port, SettingCatalog.workers.name: workers,
+            SettingCatalog.trustedProxies.name: trustedProxies, SettingCatalog.allowedOrigins.name: allowedOrigins,
+            SettingCatalog.newAccountsPerHour.name: newAccountsPerHour, SettingCatalog.logLevel.name: logLevel,
+            SettingCatalog.adminEmail.name: adminEmail,
+        ].compactMapValues { $0 }
+    }
+}
