@@ -6,13 +6,18 @@ import Darwin
 
 /// An IPv4 or IPv6 address. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is the same address.
 public struct IPAddress: Hashable, Sendable {
+    // Two halves, not one UInt128: Swift 6.3.1 corrupts asynchronous calls that have one among their arguments.
+    private let high: UInt64
+    private let low: UInt64
+
     /// As IPv6; IPv4 addresses stand under `::ffff:0:0/96`.
-    fileprivate let bits: UInt128
+    fileprivate var bits: UInt128 { UInt128(high) << 64 | UInt128(low) }
 
     private static let mappedIPv4 = UInt128(0xFFFF_0000_0000)
 
     fileprivate init(bits: UInt128) {
-        self.bits = bits
+        high = UInt64(truncatingIfNeeded: bits >> 64)
+        low = UInt64(truncatingIfNeeded: bits)
     }
 
     /// Reads `192.0.2.1` or `2001:db8::1`; nil for anything else, names, ports and zones (`%eth0`) included.
@@ -22,9 +27,9 @@ public struct IPAddress: Hashable, Sendable {
         var four = in_addr()
         var six = in6_addr()
         if inet_pton(AF_INET, text, &four) == 1 {
-            bits = Self.mappedIPv4 | UInt128(UInt32(bigEndian: four.s_addr))
+            self.init(bits: Self.mappedIPv4 | UInt128(UInt32(bigEndian: four.s_addr)))
         } else if inet_pton(AF_INET6, text, &six) == 1 {
-            bits = withUnsafeBytes(of: six) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) }
+            self.init(bits: withUnsafeBytes(of: six) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
         } else {
             return nil
         }

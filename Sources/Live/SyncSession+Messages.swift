@@ -242,13 +242,13 @@ extension LiveQueries {
             do {
                 let function = try runner.find(job.call.path, as: .mutation, requestID: requestID)
                 let arguments = try runner.decodeArguments(job.call.arguments, of: function, requestID: requestID)
-                let run = try await runner.runMutation(
+                let outcome = try await runner.runMutation(
                     function, arguments: arguments, caller: job.caller, request: job.request,
                     clientAddress: session.clientAddress, requestID: requestID)
-                switch run.outcome {
-                case .success(let value):
-                    let position = try await position(of: job.request, of: session, isRecorded: run.isNewlyRecorded)
-                    await answer(job.call.requestID, .success(value), at: position, session)
+                switch outcome {
+                case .success(let recorded):
+                    let position = try await position(of: job.request, of: session, isNew: recorded.isNew)
+                    await answer(job.call.requestID, .success(recorded.result), at: position, session)
                 case .failure(let failure):
                     await answer(
                         job.call.requestID, .failure(message: failure.message, errorData: failure.errorData), at: nil, session)
@@ -289,10 +289,10 @@ extension LiveQueries {
     /// The feed says so for those that were recorded; for others, and while there is no feed, a position at or behind the
     /// commit does: a Transition that reaches it shows the effect.
     private nonisolated func position(
-        of request: MutationRequest, of session: SyncSession, isRecorded: Bool
+        of request: MutationRequest, of session: SyncSession, isNew: Bool
     ) async throws -> LogPosition {
         if let position = await recentPosition(of: request) { return position }
-        if isRecorded, let position = await commitPosition(of: request, session) { return position }
+        if isNew, let position = await commitPosition(of: request, session) { return position }
         guard let row = try await database.read(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
         return position

@@ -31,29 +31,26 @@ extension Argument {
     }
 }
 
-/// The arguments of one function: an object with exactly these fields.
-struct ArgumentList<each Value: Sendable>: Sendable {
-    let arguments: (repeat Argument<each Value>)
+/// The arguments of one function: an object with exactly the listed fields, read as a tuple of their values.
+public struct Arguments<Values: Sendable>: Sendable {
     let validator: Validator
+    let decode: @Sendable (ConvexValue) throws -> Values
 
-    init(_ arguments: repeat Argument<each Value>) {
-        self.arguments = (repeat each arguments)
+    // Parameter packs stay in here. Asynchronous functions generic over them are slow, and hard on the compiler.
+    public init<each Value: Sendable>(_ arguments: repeat Argument<each Value>) where Values == (repeat each Value) {
         var fields: [Validator.Field] = []
         for argument in repeat each arguments { fields.append(argument.field) }
-        validator = .object(fields)
-    }
-
-    func decode(_ value: ConvexValue) throws -> (repeat each Value) {
-        guard case .object(let given) = value else {
-            throw ValidationFailure.mismatch(at: "", value: value, validator: validator)
-        }
-        let values = (repeat try (each arguments).decode(value[(each arguments).field.name], value, validator))
-        if case .object(let fields) = validator {
-            for field in given where !fields.contains(where: { $0.name == field.name }) {
+        let names = Set(fields.map(\.name))
+        let validator = Validator.object(fields)
+        self.validator = validator
+        decode = { value in
+            guard case .object(let given) = value else { throw ValidationFailure.mismatch(at: "", value: value, validator: validator) }
+            let values = (repeat try (each arguments).decode(value[(each arguments).field.name], value, validator))
+            for field in given where !names.contains(field.name) {
                 throw ValidationFailure(reason: .extraField(field.name), path: "", value: value, validator: validator)
             }
+            return values
         }
-        return values
     }
 }
 

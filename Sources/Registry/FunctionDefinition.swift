@@ -30,51 +30,45 @@ public struct FunctionDefinition: Sendable {
         case action(@Sendable (ConvexValue, ActionContext, JSONWriter.ValueFormat) async throws -> [UInt8])
     }
 
-    /// Declares a query. `body` gets the context, then the arguments in the order in which they are listed.
-    public static func query<each Value: Sendable, Result: ConvexEncodable>(
+    /// Declares a query. `body` gets the context and the arguments, a tuple in the order in which they are listed.
+    public static func query<Values: Sendable, Result: ConvexEncodable>(
         _ path: FunctionPath, _ summary: String, access: Access,
-        arguments: repeat Argument<each Value>, returns: Result.Type,
-        body: @escaping @Sendable (QueryContext, repeat each Value) async throws -> Result
+        arguments: Arguments<Values>, returns: Result.Type,
+        body: @escaping @Sendable (QueryContext, Values) async throws -> Result
     ) -> FunctionDefinition {
-        let list = ArgumentList(repeat each arguments)
-        return FunctionDefinition(
-            path: path, kind: .query, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+        FunctionDefinition(
+            path: path, kind: .query, summary: summary, access: access, arguments: arguments.validator, returns: Result.validator,
             isAlsoMutation: false,
             body: .query { value, context, format in
-                let values = try list.decode(value)
-                return try await body(context, repeat each values).encoded(format)
+                try await body(context, try arguments.decode(value)).encoded(format)
             })
     }
 
     /// Declares a mutation.
-    public static func mutation<each Value: Sendable, Result: ConvexEncodable>(
+    public static func mutation<Values: Sendable, Result: ConvexEncodable>(
         _ path: FunctionPath, _ summary: String, access: Access,
-        arguments: repeat Argument<each Value>, returns: Result.Type,
-        body: @escaping @Sendable (MutationContext, repeat each Value) async throws -> Result
+        arguments: Arguments<Values>, returns: Result.Type,
+        body: @escaping @Sendable (MutationContext, Values) async throws -> Result
     ) -> FunctionDefinition {
-        let list = ArgumentList(repeat each arguments)
-        return FunctionDefinition(
-            path: path, kind: .mutation, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+        FunctionDefinition(
+            path: path, kind: .mutation, summary: summary, access: access, arguments: arguments.validator, returns: Result.validator,
             isAlsoMutation: false,
             body: .mutation { value, context, format in
-                let values = try list.decode(value)
-                return try await body(context, repeat each values).encoded(format)
+                try await body(context, try arguments.decode(value)).encoded(format)
             })
     }
 
     /// Declares an action.
-    public static func action<each Value: Sendable, Result: ConvexEncodable>(
+    public static func action<Values: Sendable, Result: ConvexEncodable>(
         _ path: FunctionPath, _ summary: String, access: Access, isAlsoMutation: Bool = false,
-        arguments: repeat Argument<each Value>, returns: Result.Type,
-        body: @escaping @Sendable (ActionContext, repeat each Value) async throws -> Result
+        arguments: Arguments<Values>, returns: Result.Type,
+        body: @escaping @Sendable (ActionContext, Values) async throws -> Result
     ) -> FunctionDefinition {
-        let list = ArgumentList(repeat each arguments)
-        return FunctionDefinition(
-            path: path, kind: .action, summary: summary, access: access, arguments: list.validator, returns: Result.validator,
+        FunctionDefinition(
+            path: path, kind: .action, summary: summary, access: access, arguments: arguments.validator, returns: Result.validator,
             isAlsoMutation: isAlsoMutation,
             body: .action { value, context, format in
-                let values = try list.decode(value)
-                return try await body(context, repeat each values).encoded(format)
+                try await body(context, try arguments.decode(value)).encoded(format)
             })
     }
 }

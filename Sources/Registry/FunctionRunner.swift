@@ -107,27 +107,26 @@ public struct FunctionRunner: Sendable {
         }
     }
 
-    /// What a mutation over a socket came to.
-    public struct MutationRun: Sendable {
-        public let outcome: Result<[UInt8], FunctionFailure>
-        /// The request was recorded by this very run: its commit will come through the change feed.
-        public let isNewlyRecorded: Bool
-    }
-
     /// Runs a query against `snapshot`, or on the shared read connections.
     ///
     /// Throws only when the database could not be asked; the query's own failure is an outcome, live like any other.
     public func runQuery(
         _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, snapshot: (any StatementExecutor)? = nil,
         journal: String? = nil, format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
-    ) async throws(Unavailable) -> QueryRun {
+    ) async throws -> QueryRun {
         guard case .query(let body) = function.body else { preconditionFailure("\(function.path) is no query") }
         let dependencies = Dependencies()
         let context = QueryContext(
             caller: caller, database: snapshot ?? database.reading, dependencies: dependencies, cursors: cursors,
             journal: journal)
-        let outcome = try await run(function, caller: caller, requestID: requestID) {
-            try await body(arguments, context, format)
+        let call = Call(function, caller, requestID)
+        let outcome: Result<[UInt8], FunctionFailure>
+        do {
+            try function.access.check(caller)
+            outcome = .success(try await body(arguments, context, format))
+            succeeded(call)
+        } catch {
+            outcome = .failure(try failure(of: call, error))
         }
         return QueryRun(outcome: outcome, topics: dependencies.topics, journal: dependencies.journal ?? journal)
     }
@@ -138,52 +137,62 @@ public struct FunctionRunner: Sendable {
     public func runMutation(
         _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, clientAddress: IPAddress,
         format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
-    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+    ) async throws -> Result<[UInt8], FunctionFailure> {
         guard case .mutation(let body) = function.body else {
             return try await runAction(
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: format, requestID: requestID)
         }
-        let context = MutationContext(caller: caller, target: .database(database))
-        return try await run(function, caller: caller, requestID: requestID) {
-            try await body(arguments, context, format)
+        let call = Call(function, caller, requestID)
+        do {
+            try function.access.check(caller)
+            let result = try await body(arguments, MutationContext(caller: caller, target: .database(database)), format)
+            succeeded(call)
+            return .success(result)
+        } catch {
+            return .failure(try failure(of: call, error))
         }
     }
 
     /// Runs a mutation at most once for its `request`, however often and on whichever worker it is asked for.
     ///
-    /// The request is recorded in the mutation's own transaction. A repeat gets the first one's result.
+    /// The request is recorded in the mutation's own transaction. A repeat gets the first one's result, as JSON in Convex's
+    /// encoding; only a new record's commit will come through the change feed.
     public func runMutation(
         _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, request: MutationRequest, clientAddress: IPAddress,
         requestID: RequestID
-    ) async throws(Unavailable) -> MutationRun {
+    ) async throws -> Result<MutationRequests.Recorded, FunctionFailure> {
         guard case .mutation(let body) = function.body else {
             let outcome = try await runAction(
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, requestID: requestID)
-            return MutationRun(outcome: outcome, isNewlyRecorded: false)
+            return outcome.map { MutationRequests.Recorded(result: $0, isNew: false) }
         }
-        let outcome = try await run(function, caller: caller, requestID: requestID) {
-            try await record(request, caller: caller, arguments: arguments, body)
-        }
-        return MutationRun(outcome: outcome.map(\.result), isNewlyRecorded: (try? outcome.get().isNew) ?? false)
-    }
-
-    private func record(
-        _ request: MutationRequest, caller: Caller, arguments: ConvexValue,
-        _ body: @escaping @Sendable (ConvexValue, MutationContext, JSONWriter.ValueFormat) async throws -> [UInt8]
-    ) async throws -> MutationRequests.Recorded {
-        try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
-            try await body(arguments, MutationContext(caller: caller, target: .transaction(transaction)), .convexEncoded)
+        let call = Call(function, caller, requestID)
+        do {
+            try function.access.check(caller)
+            let recorded = try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
+                try await body(arguments, MutationContext(caller: caller, target: .transaction(transaction)), .convexEncoded)
+            }
+            succeeded(call)
+            return .success(recorded)
+        } catch {
+            return .failure(try failure(of: call, error))
         }
     }
 
     public func runAction(
         _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, clientAddress: IPAddress,
         format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
-    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+    ) async throws -> Result<[UInt8], FunctionFailure> {
         guard case .action(let body) = function.body else { preconditionFailure("\(function.path) is no action") }
         let context = ActionContext(caller: caller, accounts: accounts, database: database, clientAddress: clientAddress)
-        return try await run(function, caller: caller, requestID: requestID) {
-            try await body(arguments, context, format)
+        let call = Call(function, caller, requestID)
+        do {
+            try function.access.check(caller)
+            let result = try await body(arguments, context, format)
+            succeeded(call)
+            return .success(result)
+        } catch {
+            return .failure(try failure(of: call, error))
         }
     }
 
@@ -198,30 +207,44 @@ public struct FunctionRunner: Sendable {
         public var hadNoEffect: Bool { reason.hadNoEffect }
     }
 
-    private func run<Value>(
-        _ function: FunctionDefinition, caller: Caller, requestID: RequestID, _ body: () async throws -> Value
-    ) async throws(Unavailable) -> Result<Value, FunctionFailure> {
+    /// One call under way.
+    private struct Call {
+        let function: FunctionDefinition
+        let caller: Caller
+        let requestID: RequestID
         let started = ContinuousClock.now
-        do {
-            try function.access.check(caller)
-            let value = try await body()
-            timers[function.path]?.record("success", since: started)
-            return .success(value)
-        } catch let failure as ValidationFailure {
-            timers[function.path]?.record(APIError.Code.validationError.rawValue, since: started)
-            return .failure(.arguments(failure, requestID: requestID))
-        } catch let error as APIError {
-            timers[function.path]?.record(error.code.rawValue, since: started)
-            return .failure(FunctionFailure(error, requestID: requestID))
-        } catch let error as PostgresError where error.isUnavailability {
-            timers[function.path]?.record("unavailable", since: started)
+
+        init(_ function: FunctionDefinition, _ caller: Caller, _ requestID: RequestID) {
+            self.function = function
+            self.caller = caller
+            self.requestID = requestID
+        }
+    }
+
+    private func succeeded(_ call: Call) {
+        timers[call.function.path]?.record("success", since: call.started)
+    }
+
+    /// What the caller is told of an error that came out of a function.
+    private func failure(of call: Call, _ error: any Error) throws(Unavailable) -> FunctionFailure {
+        let timers = timers[call.function.path]
+        switch error {
+        case let failure as ValidationFailure:
+            timers?.record(APIError.Code.validationError.rawValue, since: call.started)
+            return .arguments(failure, requestID: call.requestID)
+        case let error as APIError:
+            timers?.record(error.code.rawValue, since: call.started)
+            return FunctionFailure(error, requestID: call.requestID)
+        case let error as PostgresError where error.isUnavailability:
+            timers?.record("unavailable", since: call.started)
             throw Unavailable(reason: error)
-        } catch {
-            timers[function.path]?.record(APIError.Code.internalError.rawValue, since: started)
+        default:
+            timers?.record(APIError.Code.internalError.rawValue, since: call.started)
             // PostgresError prints no data; other errors are ours and print none either.
             logger.error(
-                "function failed", metadata: ["function": "\(function.path)", "request-id": "\(requestID)", "error": "\(error)"])
-            return .failure(.unexpected(requestID: requestID))
+                "function failed",
+                metadata: ["function": "\(call.function.path)", "request-id": "\(call.requestID)", "error": "\(error)"])
+            return .unexpected(requestID: call.requestID)
         }
     }
 }
@@ -266,7 +289,7 @@ extension FunctionRunner {
     /// Finds and runs a query in a snapshot; whatever is wrong with the call is its outcome.
     public func runQuery(
         _ name: String, _ arguments: JSON, caller: Caller, snapshot: any StatementExecutor, format: JSONWriter.ValueFormat
-    ) async throws(Unavailable) -> Result<[UInt8], FunctionFailure> {
+    ) async throws -> Result<[UInt8], FunctionFailure> {
         let requestID = RequestID.random()
         let function: FunctionDefinition
         let value: ConvexValue

@@ -19,6 +19,11 @@ public enum MutationRequests {
         public let result: [UInt8]
         /// This call recorded it; false: an earlier one did.
         public let isNew: Bool
+
+        public init(result: [UInt8], isNew: Bool) {
+            self.result = result
+            self.isNew = isNew
+        }
     }
 
     /// Runs `body` in a transaction that also records the request with the result that `body` returns.

@@ -9,8 +9,9 @@ enum GetCurrentUser {
     static let function = FunctionDefinition.query(
         "auth:getCurrentUser", "The caller's own account, or null for a caller who is not signed in.",
         access: .anyone,
+        arguments: Arguments(),
         returns: User?.self
-    ) { context in
+    ) { context, _ in
         guard let principal = context.caller.principal else { return nil }
         return try await context.rows(find(principal.userID), reading: .user(principal.userID)).first.map { try User($0) }
     }

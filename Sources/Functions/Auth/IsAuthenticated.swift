@@ -6,8 +6,9 @@ enum IsAuthenticated {
     static let function = FunctionDefinition.query(
         "auth:isAuthenticated", "Whether the caller is signed in.",
         access: .anyone,
+        arguments: Arguments(),
         returns: Bool.self
-    ) { context in
+    ) { context, _ in
         context.caller.principal != nil
     }
 }

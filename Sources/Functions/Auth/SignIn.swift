@@ -19,10 +19,12 @@ enum SignIn {
             + "exchanges a `refreshToken` for new tokens.",
         access: .anyone,
         isAlsoMutation: true,
-        arguments: .optional("provider", String.self), .optional("params", ConvexValue.self),
-        .optional("verifier", String.self), .optional("refreshToken", String.self), .optional("calledBy", String.self),
+        arguments: Arguments(
+            .optional("provider", String.self), .optional("params", ConvexValue.self), .optional("verifier", String.self),
+            .optional("refreshToken", String.self), .optional("calledBy", String.self)),
         returns: Answer.self
-    ) { context, provider, params, _, refreshToken, _ in
+    ) { context, arguments in
+        let (provider, params, _, refreshToken, _) = arguments
         guard let provider else {
             if let refreshToken { return Answer(tokens: try await context.accounts.refresh(refreshToken)) }
             // Codes belong to sign-in by mail or OAuth. None is ever given out, so none is right.

@@ -7,8 +7,9 @@ enum SignOut {
         "auth:signOut", "Ends the caller's session, on all workers at once.",
         access: .signedIn,
         isAlsoMutation: true,
+        arguments: Arguments(),
         returns: Null.self
-    ) { context in
+    ) { context, _ in
         guard let principal = context.caller.principal else { throw APIError.unauthorized }
         try await context.accounts.signOut(principal)
         return Null()

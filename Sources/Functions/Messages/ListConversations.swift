@@ -11,7 +11,7 @@ enum ListConversations {
         "The caller's conversations, the one with the newest message first, each with the other user, the last message and the "
             + "number of unread ones.",
         access: .signedIn,
-        arguments: .optional("paginationOpts", PaginationOptions.self),
+        arguments: Arguments(.optional("paginationOpts", PaginationOptions.self)),
         returns: Page<ConversationSummary>.self
     ) { context, options in
         let caller = try context.principal

@@ -8,9 +8,10 @@ enum ListMessages {
     static let function = FunctionDefinition.query(
         "messages:list", "The messages of a conversation, newest first, in pages.",
         access: .signedIn,
-        arguments: .required("conversationId", ConversationID.self), .optional("paginationOpts", PaginationOptions.self),
+        arguments: Arguments(.required("conversationId", ConversationID.self), .optional("paginationOpts", PaginationOptions.self)),
         returns: Page<Message>.self
-    ) { context, conversationID, options in
+    ) { context, arguments in
+        let (conversationID, options) = arguments
         let list = "messages:list/\(conversationID)"
         let range = try context.pageRange(options, of: list)
         let rows = try await context.rows(

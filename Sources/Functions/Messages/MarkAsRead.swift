@@ -11,7 +11,7 @@ enum MarkAsRead {
     static let function = FunctionDefinition.mutation(
         "messages:markAsRead", "Marks messages to the caller as read: all of them, or none if one is not theirs.",
         access: .signedIn,
-        arguments: .required("messageIds", [MessageID].self),
+        arguments: Arguments(.required("messageIds", [MessageID].self)),
         returns: Null.self
     ) { context, messageIDs in
         guard messageIDs.count <= maximumCount else {

@@ -10,10 +10,11 @@ enum SendMessage {
         "messages:send",
         "Sends a message to another user and gives its id; a repeated clientMessageId gives the first message's id.",
         access: .signedIn,
-        arguments: .required("content", String.self), .required("recipientId", UserID.self),
-        .optional("clientMessageId", String.self),
+        arguments: Arguments(
+            .required("content", String.self), .required("recipientId", UserID.self), .optional("clientMessageId", String.self)),
         returns: MessageID.self
-    ) { context, content, recipientID, clientMessageID in
+    ) { context, arguments in
+        let (content, recipientID, clientMessageID) = arguments
         let senderID = try context.principal.userID
         try check(content, clientMessageID)
         guard recipientID != senderID else { throw APIError.invalid(".recipientId", "A message needs somebody else as its recipient.") }

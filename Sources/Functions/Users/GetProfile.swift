@@ -9,7 +9,7 @@ enum GetProfile {
     static let function = FunctionDefinition.query(
         "users:getProfile", "A user's profile; with the e-mail address for the user and for administrators only.",
         access: .signedIn,
-        arguments: .required("userId", UserID.self),
+        arguments: Arguments(.required("userId", UserID.self)),
         returns: UserProfile.self
     ) { context, userID in
         let rows = try await context.rows(find(userID), reading: .user(userID))

@@ -11,7 +11,7 @@ enum SearchUsers {
     static let function = FunctionDefinition.query(
         "users:search", "Users whose name holds the text, case and accents aside: at most 20, the best match first.",
         access: .signedIn,
-        arguments: .required("query", String.self),
+        arguments: Arguments(.required("query", String.self)),
         returns: [UserProfile].self
     ) { context, query in
         let query = String(query.trimmingBlanks())

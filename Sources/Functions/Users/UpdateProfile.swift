@@ -9,13 +9,14 @@ enum UpdateProfile {
     static let function = FunctionDefinition.mutation(
         "users:updateProfile", "Changes the given fields of the caller's own profile; an empty bio or avatarUrl removes it.",
         access: .signedIn,
-        arguments: .optional("name", String.self), .optional("bio", String.self), .optional("avatarUrl", String.self),
+        arguments: Arguments(.optional("name", String.self), .optional("bio", String.self), .optional("avatarUrl", String.self)),
         returns: UserProfile.self
-    ) { context, name, bio, avatarURL in
+    ) { context, arguments in
+        let (newName, newBio, newAvatarURL) = arguments
         let caller = try context.principal
-        let name = try name.map { try DisplayName($0, path: ".name").text }
-        let bio = try bio.map(ProfileRules.checkedBio)
-        let avatarURL = try avatarURL.map(ProfileRules.checkedAvatarURL)
+        let name = try newName.map { try DisplayName($0, path: ".name").text }
+        let bio = try newBio.map(ProfileRules.checkedBio)
+        let avatarURL = try newAvatarURL.map(ProfileRules.checkedAvatarURL)
         guard let row = try await context.run(update(caller.userID, name, bio, avatarURL)).first else {
             throw APIError.notFound("This account has been removed.")
         }
