@@ -75,7 +75,10 @@ public struct Worker: Service {
             configuration: configuration.server, runner: runner, accounts: accounts, live: live,
             snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, metrics: metrics,
             logger: logger, onRunning: onRunning)
-        services = [LiveService(live: live), HousekeepingService(database: database, logger: logger), server]
+        services = [
+            LiveService(live: live), HousekeepingService(database: database, logger: logger),
+            KeyReloadService(keys: keys, logger: logger), server,
+        ]
         self.logger = logger
     }
 
@@ -123,6 +126,29 @@ private struct HousekeepingService: Service {
                     logger.info("deleted what is out of date", metadata: ["rows": "\(report.total)"])
                 } catch {
                     logger.warning("housekeeping failed; it will be tried again in an hour", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+}
+
+/// Takes up keys that `attune keys rotate` has made in another process.
+private struct KeyReloadService: Service {
+    let keys: SigningKeys
+    let logger: Logger
+
+    /// A few small files are read each time.
+    private static let interval = Duration.seconds(10)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.interval)
+                guard !Task.isCancelled else { return }
+                do {
+                    try keys.reload()
+                } catch {
+                    logger.warning("the signing keys could not be read; those in use stay", metadata: ["error": "\(error)"])
                 }
             }
         }

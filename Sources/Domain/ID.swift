@@ -44,6 +44,7 @@ public typealias SecurityEventID = ID<SecurityEventEntity>
 public struct ID<Kind: Entity>: Hashable, Comparable, Sendable, CustomStringConvertible {
     public let uuid: UUIDBits
 
+    @inlinable
     public init(_ uuid: UUIDBits) {
         self.uuid = uuid
     }
@@ -68,10 +69,18 @@ public struct ID<Kind: Entity>: Hashable, Comparable, Sendable, CustomStringConv
     }
 
     /// Appends the API form. All its bytes are ASCII letters, digits and `_`.
+    @inlinable
     public func write(to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: Kind.idPrefix.utf8)
+        uuid.writeTypeID(prefix: Kind.idPrefix, to: &bytes)
+    }
+}
+
+extension UUIDBits {
+    @usableFromInline
+    func writeTypeID(prefix: String, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: prefix.utf8)
         bytes.append(UInt8(ascii: "_"))
-        CrockfordBase32.encode(uuid, to: &bytes)
+        CrockfordBase32.encode(self, to: &bytes)
     }
 }
 
@@ -85,21 +94,24 @@ enum CrockfordBase32 {
     }()
 
     static func encode(_ uuid: UUIDBits, to bytes: inout [UInt8]) {
-        alphabet.withUnsafeBufferPointer { digits in
-            var shift = 125
-            while shift >= 0 {
-                let bits: UInt64
-                if shift >= 64 {
-                    bits = uuid.high >> UInt64(shift - 64)
-                } else if shift > 59 {
-                    bits = uuid.high << UInt64(64 - shift) | uuid.low >> UInt64(shift)
-                } else {
-                    bits = uuid.low >> UInt64(shift)
-                }
-                bytes.append(digits[Int(bits & 31)])
-                shift -= 5
+        // From the last digit to the first: five bits each, the last of them two alone.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 26) { digits in
+            var (high, low) = (uuid.high, uuid.low)
+            for index in stride(from: 25, through: 0, by: -1) {
+                digits[index] = digit(low & 31)
+                low = low >> 5 | high << 59
+                high >>= 5
             }
+            bytes.append(contentsOf: digits)
         }
+    }
+
+    /// `0123456789abcdefghjkmnpqrstvwxyz`: letters without i, l, o and u.
+    private static func digit(_ value: UInt64) -> UInt8 {
+        let byte = UInt8(truncatingIfNeeded: value)
+        if byte < 10 { return byte &+ 48 }
+        let skipped: UInt8 = (byte >= 18 ? 1 : 0) &+ (byte >= 20 ? 1 : 0) &+ (byte >= 22 ? 1 : 0) &+ (byte >= 27 ? 1 : 0)
+        return byte &+ 87 &+ skipped
     }
 
     static func decode(_ digits: ArraySlice<UInt8>) -> UUIDBits? {

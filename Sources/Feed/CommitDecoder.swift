@@ -102,7 +102,7 @@ struct CommitDecoder {
     private mutating func decodeRow(of relationID: UInt32, _ reader: inout Reader) throws {
         guard let relation = relations[relationID] else { throw Malformed() }
         // 'N' new, 'K' old key, 'O' old row: all of them are touched.
-        try reader.skip(1)
+        let isOldKey = try reader.byte() == UInt8(ascii: "K")
         var values: [String: ArraySlice<UInt8>] = [:]
         let count: Int16 = try reader.integer()
         for index in 0..<Int(max(0, count)) {
@@ -122,7 +122,12 @@ struct CommitDecoder {
         if let table = relation.table {
             topics.insert(.all(of: table))
             for key in table.keys {
-                if let value = values[key.rawValue], let uuid = Self.uuid(value) { topics.insert(Topic(table, key, uuid)) }
+                if let value = values[key.rawValue], let uuid = Self.uuid(value) {
+                    topics.insert(Topic(table, key, uuid))
+                } else if isOldKey {
+                    // A deleted row tells no more than its replica identity. Whose it was is not known, so it may be anybody's.
+                    wholeTables.insert(table)
+                }
             }
         } else if relation.isRequests, let session = values["session_id"].flatMap(Self.uuid), let request = values["request_id"] {
             var reader = Reader(request)

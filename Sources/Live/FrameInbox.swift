@@ -30,6 +30,8 @@ public final class FrameInbox: Sendable {
                 state.waiter = nil
                 return (waiter, true)
             }
+            // Nobody will look at what comes after the end.
+            guard !state.isFinished else { return (nil, true) }
             state.frames.append(frame)
             state.bytes += frame.count
             state.wasFull = state.bytes >= Self.maximumBytes || state.frames.count - state.head >= Self.maximumFrames
@@ -58,10 +60,15 @@ public final class FrameInbox: Sendable {
                     return (nil, state.isFinished, false)
                 }
                 let frame = state.frames[state.head]
+                state.frames[state.head] = []
                 state.head += 1
                 state.bytes -= frame.count
                 if state.head == state.frames.count {
                     state.frames.removeAll(keepingCapacity: false)
+                    state.head = 0
+                } else if state.head > Self.maximumFrames {
+                    // A client that is always ahead of us never leaves it empty.
+                    state.frames.removeFirst(state.head)
                     state.head = 0
                 }
                 let mustTell = state.wasFull && state.frames.isEmpty

@@ -48,6 +48,8 @@ public actor LiveQueries {
     let logger: Logger
 
     var feedState = FeedState.away
+    /// Counts how often the feed was connected or lost. What was begun under another number may have missed commits.
+    var feedEpoch: UInt64 = 0
     /// Every commit up to here has been delivered.
     var feedPosition = LogPosition.zero
     /// Commits that no tick has answered for yet, in commit order.
@@ -71,6 +73,8 @@ public actor LiveQueries {
     /// Where recent socket mutations were committed, whichever worker ran them, so that a repeat is told the original place.
     var recentRequests = RecentRequests(capacity: 65_536)
 
+    /// When the next tick comes by itself, if nobody asks for one earlier.
+    private var scheduledTick: ContinuousClock.Instant?
     private let wakeUps: AsyncStream<Void>
     private let wakeUp: AsyncStream<Void>.Continuation
 
@@ -111,12 +115,16 @@ public actor LiveQueries {
         wakeUp.yield()
     }
 
-    /// Asks for a tick later on.
+    /// Asks for a tick later on, or when an earlier one is due: each tick asks again for what it could not do.
     func requestTick(after delay: Duration) {
+        let time = ContinuousClock.now + delay
+        if let scheduledTick, scheduledTick <= time { return }
+        scheduledTick = time
         // Not in a group: it ends by itself, and a wake-up too many does no harm.
-        Task { [wakeUp] in
-            try? await Task.sleep(for: delay)
-            wakeUp.yield()
+        Task {
+            try? await Task.sleep(until: time)
+            if scheduledTick == time { scheduledTick = nil }
+            requestTick()
         }
     }
 
@@ -140,7 +148,9 @@ public actor LiveQueries {
                 feedWaiter = nil
                 waiter.continuation.resume(returning: true)
             }
-            if !commits.isEmpty { requestTick() }
+            guard !commits.isEmpty else { return }
+            // While nobody watches, a tick now and then clears the commits away, and tells the session directory.
+            if sessions.isEmpty { requestTick(after: .milliseconds(50)) } else { requestTick() }
         case .disconnected(let isServerReachable):
             feedState = isServerReachable ? .polling : .away
             accounts.sessions.feedIsCurrent(false)
@@ -150,6 +160,7 @@ public actor LiveQueries {
 
     /// Commits may have been missed: what was heard before is worth nothing now.
     private func forgetFeed() {
+        feedEpoch += 1
         feedPosition = .zero
         pendingCommits = []
         everythingIsDirty = true
@@ -184,8 +195,9 @@ public actor LiveQueries {
         if !commit.wholeTables.isDisjoint(with: [.sessions, .users]) { accounts.sessions.everythingChanged() }
     }
 
-    /// Waits until the feed has delivered every commit up to `position`; false if it was lost meanwhile.
-    func feedReached(_ position: LogPosition) async -> Bool {
+    /// Waits until the feed has delivered every commit up to `position`; false if it was lost since `epoch`.
+    func feedReached(_ position: LogPosition, epoch: UInt64) async -> Bool {
+        guard feedEpoch == epoch else { return false }
         if feedPosition >= position { return true }
         // The feed reads the log up to where it is flushed, and records of transactions in progress may wait for that a while.
         // A small commit of our own makes them.

@@ -109,6 +109,8 @@ extension LiveQueries {
 
     private func take(_ message: ClientMessage, from session: SyncSession) async throws -> FollowUp {
         guard session.isOpen else { return .stop }
+        // The first Transition waits for all that had arrived; this may have been the last of it.
+        defer { if session.owesTransition, session.shown.querySet == 0, session.inbox.isEmpty { show(session) } }
         switch message {
         case .connect(let connect):
             try takeConnect(connect, from: session)
@@ -215,6 +217,7 @@ extension LiveQueries {
         session.tokenExpiresAt = expiry
         become(caller, session)
         session.identityIsUnchecked = caller != .anonymous
+        session.identityChangedIn = begunTicks
         noteChange(of: session)
         return .nothing
     }
@@ -240,6 +243,7 @@ extension LiveQueries {
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
             do {
+                let epoch = await connectedEpoch()
                 let function = try runner.find(job.call.path, as: .mutation, requestID: requestID)
                 let arguments = try runner.decodeArguments(job.call.arguments, of: function, requestID: requestID)
                 let outcome = try await runner.runMutation(
@@ -247,7 +251,7 @@ extension LiveQueries {
                     clientAddress: session.clientAddress, requestID: requestID)
                 switch outcome {
                 case .success(let recorded):
-                    let position = try await position(of: job.request, of: session, isNew: recorded.isNew)
+                    let position = try await position(of: job.request, of: session, epoch: recorded.isNew ? epoch : nil)
                     await answer(job.call.requestID, .success(recorded.result), at: position, session)
                 case .failure(let failure):
                     await answer(
@@ -259,7 +263,7 @@ extension LiveQueries {
                     job.call.requestID, .failure(message: failure.message, errorData: failure.errorData), at: nil, session)
             } catch {
                 // The database is away. The request is recorded with its effect, so that running it again is harmless.
-                guard ContinuousClock.now < deadline, await isOpen(session) else { return await refuse(session, error) }
+                guard ContinuousClock.now < deadline, !Task.isCancelled, await isOpen(session) else { return await refuse(session, error) }
                 try? await Task.sleep(for: .milliseconds(Int64.random(in: 50...250)))
             }
         }
@@ -288,11 +292,13 @@ extension LiveQueries {
     ///
     /// The feed says so for those that were recorded; for others, and while there is no feed, a position at or behind the
     /// commit does: a Transition that reaches it shows the effect.
+    ///
+    /// - Parameter epoch: of the feed when the mutation began, if the feed will tell of it.
     private nonisolated func position(
-        of request: MutationRequest, of session: SyncSession, isNew: Bool
+        of request: MutationRequest, of session: SyncSession, epoch: UInt64?
     ) async throws -> LogPosition {
         if let position = await recentPosition(of: request) { return position }
-        if isNew, let position = await commitPosition(of: request, session) { return position }
+        if let epoch, let position = await commitPosition(of: request, session, epoch) { return position }
         guard let row = try await database.read(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
         return position
@@ -300,9 +306,12 @@ extension LiveQueries {
 
     private func recentPosition(of request: MutationRequest) -> LogPosition? { recentRequests[request] }
 
-    private func commitPosition(of request: MutationRequest, _ session: SyncSession) async -> LogPosition? {
+    /// Nil while the feed is not connected. A transaction that begins before it is may be missing from it.
+    private func connectedEpoch() -> UInt64? { feedState == .connected ? feedEpoch : nil }
+
+    private func commitPosition(of request: MutationRequest, _ session: SyncSession, _ epoch: UInt64) async -> LogPosition? {
         if let position = recentRequests[request] { return position }
-        guard feedState == .connected, session.isOpen, session.mutations[request.requestID] != nil else { return nil }
+        guard feedEpoch == epoch, session.isOpen, session.mutations[request.requestID] != nil else { return nil }
         return await withCheckedContinuation { session.mutations[request.requestID]?.waiter = $0 }
     }
 
@@ -325,7 +334,7 @@ extension LiveQueries {
         guard session.isOpen else { return }
         session.mutations[requestID] = nil
         session.outbound.send(ServerMessage.mutationResponse(requestID: requestID, outcome: outcome, timestamp: position))
-        if let position { session.earliest = max(session.earliest, position) }
+        if let position { session.owedPosition = max(session.owedPosition, position) }
         session.owesTransition = true
         show(session)
         if session.owesTransition { requestTick() }

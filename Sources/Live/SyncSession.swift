@@ -28,10 +28,14 @@ public struct ClientKind: Sendable {
     public var knowsChunks: Bool
     /// Asks its application for a new token after an AuthError. Rust and Python clients repeat the old one for ever.
     public var recoversFromAuthError: Bool
+    /// Takes a mutation as done when a Transition reaches its timestamp. Rust and Python clients take the next Transition,
+    /// whatever its timestamp (convex-protocol.md 3.6).
+    public var comparesTimestamps: Bool
 
-    public init(knowsChunks: Bool, recoversFromAuthError: Bool) {
+    public init(knowsChunks: Bool, recoversFromAuthError: Bool, comparesTimestamps: Bool) {
         self.knowsChunks = knowsChunks
         self.recoversFromAuthError = recoversFromAuthError
+        self.comparesTimestamps = comparesTimestamps
     }
 }
 
@@ -55,6 +59,9 @@ final class SyncSession: @unchecked Sendable {
     var tokenExpiresAt: Instant?
     /// The sign-in was found good, but in no tick's snapshot yet.
     var identityIsUnchecked = false
+    /// The tick that was the last to have begun when the client last signed in or out. The snapshots of earlier ones may not know
+    /// the sign-in yet.
+    var identityChangedIn: UInt64 = 0
 
     /// What has been received.
     var querySetVersion: UInt32 = 0
@@ -90,8 +97,12 @@ final class SyncSession: @unchecked Sendable {
     /// A Transition is due even if no result has changed: the client has changed its query set or identity, or waits for one
     /// that covers its mutation.
     var owesTransition = false
-    /// The next Transition has to be at least of this moment.
+    /// Every Transition has to be at least of this moment: the client has seen it, perhaps through another worker.
     var earliest = LogPosition.zero
+    /// A Transition of at least this moment is due: a mutation was committed there.
+    var owedPosition = LogPosition.zero
+    /// Its queries are other ones than when it was last looked at, as it has become somebody else.
+    var sourcesChanged = false
     /// The tick that was the last to have begun when query set or identity last changed; later ones take that in.
     var changedIn: UInt64 = 0
     /// Since when a Transition cannot be sent because `earliest` has not been reached.

@@ -19,7 +19,7 @@ extension LiveQueries {
 
     /// Answers for all commits and all wishes that have come since the last tick.
     func tick() async {
-        guard feedState != .away, !sessions.isEmpty else { return }
+        guard feedState != .away else { return }
         let started = ContinuousClock.now
         var attempts = 0
         var broken: Set<ObjectIdentifier> = []
@@ -32,7 +32,7 @@ extension LiveQueries {
                 case .done:
                     let (seconds, attoseconds) = (ContinuousClock.now - started).components
                     ticks.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-                    if feedState == .polling { requestTick(after: configuration.pollingInterval) }
+                    if feedState == .polling, !sessions.isEmpty { requestTick(after: configuration.pollingInterval) }
                     return
                 case .again:
                     guard feedState != .away else { return }
@@ -48,8 +48,8 @@ extension LiveQueries {
     }
 
     private var hasWork: Bool {
-        everythingIsDirty || feedState == .polling || !pendingCommits.isEmpty || !dirty.isEmpty
-            || sessions.values.contains { $0.owesTransition }
+        everythingIsDirty || (feedState == .polling && !sessions.isEmpty) || !pendingCommits.isEmpty || !dirty.isEmpty
+            || sessions.values.contains { $0.owesTransition || $0.sourcesChanged }
     }
 
     /// - Parameters:
@@ -59,6 +59,7 @@ extension LiveQueries {
     private func attemptTick(toleratesGaps: Bool, broken: inout Set<ObjectIdentifier>) async throws -> TickOutcome {
         let number = begunTicks
         let isExact = feedState == .connected
+        let epoch = feedEpoch
         let runsEverything = everythingIsDirty || !isExact
         // Queries asked for after this wait for the next tick: their clients may know of commits that this snapshot lacks.
         var toRun = dirty
@@ -70,7 +71,7 @@ extension LiveQueries {
         let outcome: TickOutcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
             let moment = try await Moment.current(in: transaction)
             if isExact {
-                guard await feedReached(moment.position) else { return .again }
+                guard await feedReached(moment.position, epoch: epoch) else { return .again }
             }
             let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
             let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
@@ -84,7 +85,7 @@ extension LiveQueries {
 
             // Who is still who they were?
             for commit in answered { tellSessionDirectory(commit) }
-            let rechecked = sessionsToRecheck(answered, all: runsEverything)
+            let rechecked = sessionsToRecheck(answered, all: runsEverything, tick: number)
             try await recheckIdentities(of: rechecked, in: transaction, tick: number, toRun: &toRun)
 
             // What has to run?
@@ -102,6 +103,7 @@ extension LiveQueries {
 
             // From here on nothing waits, so nobody sees half of it.
             for (query, result) in runs { apply(result, to: query, changed: &changed) }
+            for (query, result) in runs { fixRange(of: query, journal: result.journal, changed: &changed) }
             return .done
         }
         guard case .done = outcome else {
@@ -111,11 +113,14 @@ extension LiveQueries {
 
         timestamp = tickTimestamp
         lastTick = number
-        if runsEverything, isExact == (feedState == .connected) { everythingIsDirty = false }
+        // Unless commits were missed meanwhile.
+        if feedEpoch == epoch { everythingIsDirty = false }
         let answeredPositions = Set(answered.map(\.position))
         pendingCommits.removeAll { answeredPositions.contains($0.position) }
         executions.increment(by: toRun.count)
-        for session in sessions.values where session.owesTransition { changed[ObjectIdentifier(session)] = session }
+        for session in sessions.values where session.owesTransition || session.sourcesChanged {
+            changed[ObjectIdentifier(session)] = session
+        }
         for session in changed.values { show(session) }
         if !pendingCommits.isEmpty {
             // Commits that are decoded before they are visible, or that came meanwhile.
@@ -195,25 +200,26 @@ extension LiveQueries {
             query.result = result
             changed.merge(query.watchers) { session, _ in session }
         }
-        if run.journal != query.key.journal { fixRange(of: query, journal: run.journal) }
     }
 
-    /// A page's first run has fixed its end: from now on it is the query with that range, of which there may be one already.
-    private func fixRange(of query: LiveQuery, journal: String?) {
+    /// A page's first run has fixed its end: from now on it is the query with that range. If there is one already, the one
+    /// that has just run takes its place; in one snapshot both have the same result.
+    private func fixRange(of query: LiveQuery, journal: String?, changed: inout [ObjectIdentifier: SyncSession]) {
+        guard journal != query.key.journal, !query.watchers.isEmpty else { return }
         if queries[query.key] === query { queries[query.key] = nil }
         query.key = query.key.with(journal: journal)
-        guard let other = queries[query.key], other.result?.isSame(as: query.result!) == true else {
-            if queries[query.key] == nil { queries[query.key] = query }
-            return
-        }
-        for session in query.watchers.values {
-            for (queryID, subscription) in session.subscriptions where subscription.query === query {
-                session.subscriptions[queryID]?.source = .live(other)
+        if let other = queries[query.key] {
+            for session in other.watchers.values {
+                for (queryID, subscription) in session.subscriptions where subscription.query === other {
+                    session.subscriptions[queryID]?.source = .live(query)
+                }
+                addWatcher(session, to: query)
             }
-            addWatcher(session, to: other)
+            changed.merge(other.watchers) { session, _ in session }
+            other.watchers = [:]
+            forget(other)
         }
-        query.watchers = [:]
-        forget(query)
+        queries[query.key] = query
     }
 
     private func reportMissedInvalidations(
@@ -227,7 +233,7 @@ extension LiveQueries {
 
     // MARK: Who is who
 
-    private func sessionsToRecheck(_ commits: [Commit], all: Bool) -> [SyncSession] {
+    private func sessionsToRecheck(_ commits: [Commit], all: Bool, tick: UInt64) -> [SyncSession] {
         var users: Set<UserID> = []
         var ended: Set<SessionID> = []
         var everybody = all
@@ -242,7 +248,8 @@ extension LiveQueries {
             }
         }
         return sessions.values.filter { session in
-            guard let principal = session.caller.principal else { return false }
+            // Who has signed in since the tick began may be unknown to its snapshot; the next one looks.
+            guard let principal = session.caller.principal, session.identityChangedIn < tick else { return false }
             return everybody || session.identityIsUnchecked || users.contains(principal.userID) || ended.contains(principal.sessionID)
         }
     }
@@ -256,7 +263,7 @@ extension LiveQueries {
         let live = try await accounts.sessions.current(Array(ids), in: transaction)
         for session in rechecked where session.isOpen {
             // It may have signed in as somebody else while we asked.
-            guard let principal = session.caller.principal, ids.contains(principal.sessionID) else { continue }
+            guard session.identityChangedIn < tick, let principal = session.caller.principal else { continue }
             session.identityIsUnchecked = false
             switch live[principal.sessionID] {
             case principal: continue
@@ -277,6 +284,7 @@ extension LiveQueries {
     /// differences are sent.
     func become(_ caller: Caller, _ session: SyncSession) {
         session.caller = caller
+        session.sourcesChanged = true
         let before = session.subscriptions
         for (queryID, subscription) in before {
             session.subscriptions[queryID]?.source = source(
@@ -302,12 +310,19 @@ extension LiveQueries {
     /// Sends the session a Transition, if one is due and possible: from what it was shown to the last tick's results.
     func show(_ session: SyncSession) {
         guard session.isOpen, session.connect != nil else { return }
+        session.sourcesChanged = false
         let changes = changesToShow(session)
         guard !changes.isEmpty || session.owesTransition else { return }
         session.owesTransition = true
         // What the client asked for last has to be in it.
         guard session.changedIn < lastTick else { return requestTick() }
         guard timestamp >= session.earliest else { return awaitEarliest(session) }
+        // A client that compares timestamps may be shown what there is meanwhile; then the owed one still is to follow.
+        let isOwedOne = timestamp >= session.owedPosition
+        let versionsChange = session.shown.querySet != session.querySetVersion || session.shown.identity != session.identityVersion
+        guard isOwedOne || (session.kind.comparesTimestamps && (versionsChange || !changes.isEmpty)) else {
+            return requestTick(after: .milliseconds(5))
+        }
         // First the response, then the Transition that shows the effect.
         guard !session.awaitsResponse else { return }
         // The opening messages are answered by one Transition (convex-protocol.md 3.5).
@@ -326,8 +341,9 @@ extension LiveQueries {
         for (queryID, subscription) in session.subscriptions { session.subscriptions[queryID]?.shown = subscription.result }
         session.removals = []
         session.shown = end
-        session.owesTransition = false
+        session.owesTransition = !isOwedOne
         session.waitingSince = nil
+        if !isOwedOne { requestTick(after: .milliseconds(5)) }
         transitions.increment()
         if text.count > Self.chunkBytes, session.kind.knowsChunks {
             for chunk in ServerMessage.chunks(of: text, maximumBytes: Self.chunkBytes) { session.outbound.send(chunk) }

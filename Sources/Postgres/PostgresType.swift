@@ -81,6 +81,7 @@ struct Parameters: Sendable {
 
 extension [UInt8] {
     /// Appends an integer in network byte order.
+    @inlinable
     public mutating func appendBigEndian(_ value: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
     }
@@ -88,6 +89,7 @@ extension [UInt8] {
 
 extension UnsafeRawBufferPointer {
     /// Reads an integer in network byte order; the caller has checked the bounds.
+    @inlinable
     public func loadBigEndian<Integer: FixedWidthInteger>(at offset: Int = 0, as type: Integer.Type = Integer.self) -> Integer {
         Integer(bigEndian: loadUnaligned(fromByteOffset: offset, as: type))
     }
@@ -177,6 +179,7 @@ extension Optional: PostgresEncodable where Wrapped: PostgresEncodable {
 }
 
 extension Optional: PostgresDecodable where Wrapped: PostgresDecodable {
+    @inlinable
     public static func decode(_ bytes: UnsafeRawBufferPointer?, type: PostgresType) throws(ColumnMismatch) -> Wrapped? {
         guard let bytes else { return nil }
         return try Wrapped.decode(bytes, type: type)

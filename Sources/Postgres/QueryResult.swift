@@ -35,22 +35,23 @@ public final class QueryResult: @unchecked Sendable {
         PQgetisnull(result, Int32(row), Int32(column)) == 1 ? nil : String(cString: PQgetvalue(result, Int32(row), Int32(column)))
     }
 
-    fileprivate func decode<Value: PostgresDecodable>(row: Int, column: Int, as type: Value.Type) throws(PostgresError) -> Value {
+    /// A column's type and bytes, nil for NULL; the bytes live as long as this object.
+    @usableFromInline
+    func field(row: Int, column: Int) throws(PostgresError) -> (bytes: UnsafeRawBufferPointer?, type: PostgresType) {
         guard column < columnCount else {
             throw PostgresError(.unexpectedResult, statement: statement, serverMessage: "no column \(column)")
         }
-        let row = Int32(row)
-        let field = Int32(column)
-        let oid = PostgresType(rawValue: PQftype(result, field))
-        do {
-            if PQgetisnull(result, row, field) == 1 { return try Value.decode(nil, type: oid) }
-            let bytes = UnsafeRawBufferPointer(start: PQgetvalue(result, row, field), count: Int(PQgetlength(result, row, field)))
-            return try Value.decode(bytes, type: oid)
-        } catch {
-            let got = error.wasNull ? "NULL" : "type \(error.type.rawValue)"
-            throw PostgresError(
-                .unexpectedResult, statement: statement, serverMessage: "column \(column): expected \(error.expected), got \(got)")
-        }
+        let (row, field) = (Int32(row), Int32(column))
+        let type = PostgresType(rawValue: PQftype(result, field))
+        if PQgetisnull(result, row, field) == 1 { return (nil, type) }
+        return (UnsafeRawBufferPointer(start: PQgetvalue(result, row, field), count: Int(PQgetlength(result, row, field))), type)
+    }
+
+    @usableFromInline
+    func unexpected(_ mismatch: ColumnMismatch, column: Int) -> PostgresError {
+        let got = mismatch.wasNull ? "NULL" : "type \(mismatch.type.rawValue)"
+        return PostgresError(
+            .unexpectedResult, statement: statement, serverMessage: "column \(column): expected \(mismatch.expected), got \(got)")
     }
 
     fileprivate func isNull(row: Int, column: Int) -> Bool { PQgetisnull(result, Int32(row), Int32(column)) == 1 }
@@ -64,12 +65,19 @@ extension QueryResult: RandomAccessCollection {
 
 /// One row of a result; columns by position, in the order of the statement's select list.
 public struct Row: Sendable {
-    let result: QueryResult
-    let index: Int
+    @usableFromInline let result: QueryResult
+    @usableFromInline let index: Int
 
     /// The value of a column. Throws `unexpectedResult` for NULL (unless `Value` is optional) and for other types.
+    // Inlinable, here and below it, because it runs a hundred times in a list: unspecialized it costs more than the query.
+    @inlinable
     public func decode<Value: PostgresDecodable>(_ column: Int, as type: Value.Type = Value.self) throws(PostgresError) -> Value {
-        try result.decode(row: index, column: column, as: type)
+        let field = try result.field(row: index, column: column)
+        do {
+            return try Value.decode(field.bytes, type: field.type)
+        } catch {
+            throw result.unexpected(error, column: column)
+        }
     }
 
     public func isNull(_ column: Int) -> Bool { result.isNull(row: index, column: column) }

@@ -106,26 +106,29 @@ final class Reactor: Sendable {
 
     private func run() {
         var events = [epoll_event](repeating: epoll_event(), count: 256)
-        while true {
-            let work = inbox.withLock { inbox in
-                defer { inbox.work.removeAll(keepingCapacity: inbox.work.count < 1024) }
-                inbox.isAsleep = inbox.work.isEmpty
-                return inbox.work
-            }
-            for item in work { item() }
-            fireTimers()
-            let count = epoll_wait(epoll, &events, Int32(events.count), work.isEmpty ? millisecondsToNextTimer() : 0)
-            if work.isEmpty { inbox.withLock { $0.isAsleep = false } }
-            guard count > 0 else { continue }
-            for event in events[..<Int(count)] {
-                if event.data.u64 == 0 {
-                    var value: UInt64 = 0
-                    _ = read(wakeUp, &value, 8)
-                } else if let pollable = state.pollables[event.data.u64] {
-                    let failed = event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
-                    pollable.socketIsReady(
-                        readable: failed || event.events & EPOLLIN.rawValue != 0, writable: event.events & EPOLLOUT.rawValue != 0)
-                }
+        // The work of a turn is freed at the end of `turn`. In the body of an endless loop the compiler may leave that out.
+        while true { turn(&events) }
+    }
+
+    private func turn(_ events: inout [epoll_event]) {
+        var work: [@Sendable () -> Void] = []
+        inbox.withLock { inbox in
+            swap(&work, &inbox.work)
+            inbox.isAsleep = work.isEmpty
+        }
+        for item in work { item() }
+        fireTimers()
+        let count = epoll_wait(epoll, &events, Int32(events.count), work.isEmpty ? millisecondsToNextTimer() : 0)
+        if work.isEmpty { inbox.withLock { $0.isAsleep = false } }
+        for index in 0..<Int(max(0, count)) {
+            let event = events[index]
+            if event.data.u64 == 0 {
+                var value: UInt64 = 0
+                _ = read(wakeUp, &value, 8)
+            } else if let pollable = state.pollables[event.data.u64] {
+                let failed = event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+                pollable.socketIsReady(
+                    readable: failed || event.events & EPOLLIN.rawValue != 0, writable: event.events & EPOLLOUT.rawValue != 0)
             }
         }
     }

@@ -23,6 +23,9 @@ public struct FunctionDefinition: Sendable {
     public let isAlsoMutation: Bool
     let body: Body
 
+    /// The path as stock clients write it.
+    public var name: String { path.description }
+
     /// Takes the arguments as they came, gives the result as JSON.
     enum Body: Sendable {
         case query(@Sendable (ConvexValue, QueryContext, JSONWriter.ValueFormat) async throws -> [UInt8])

@@ -8,8 +8,9 @@ import Wire
 
 /// Finds functions by name and runs them, whoever calls: HTTP, a socket, a live query's next tick.
 public struct FunctionRunner: Sendable {
-    private let functions: [FunctionPath: FunctionDefinition]
-    private let timers: [FunctionPath: OutcomeTimers]
+    /// By their names as stock clients write them: `messages:list`.
+    private let functions: [String: FunctionDefinition]
+    private let timers: [String: OutcomeTimers]
     private let database: PostgresClient
     private let accounts: Accounts
     private let cursors: CursorCoder
@@ -19,7 +20,7 @@ public struct FunctionRunner: Sendable {
     public init(
         functions: [FunctionDefinition], database: PostgresClient, accounts: Accounts, cursorSecret: [UInt8], logger: Logger
     ) {
-        self.functions = Dictionary(functions.map { ($0.path, $0) }) { first, _ in
+        self.functions = Dictionary(functions.map { ($0.path.description, $0) }) { first, _ in
             preconditionFailure("two functions are named \(first.path)")
         }
         timers = self.functions.mapValues(OutcomeTimers.init)
@@ -38,8 +39,11 @@ public struct FunctionRunner: Sendable {
     ///
     /// - Parameter isPublicCall: false for the routes by which developers call functions; they get a different sentence.
     public func find(_ name: String, isPublicCall: Bool = true, requestID: RequestID) throws(FunctionFailure) -> FunctionDefinition {
-        guard let path = FunctionPath(name), let function = functions[path] else {
-            let shown = FunctionPath(name)?.description ?? String(name.prefix(128))
+        if let function = functions[name] { return function }
+        // Some clients write `messages.js:list`, or leave out `default`.
+        let canonicalName = FunctionPath(name)?.description
+        guard let canonicalName, let function = functions[canonicalName] else {
+            let shown = canonicalName ?? String(name.prefix(128))
             let text = isPublicCall
                 ? "Could not find public function for '\(shown)'."
                 : "Could not find function for '\(shown)'. Did you forget to run `script/server` on the newest version?"
@@ -222,12 +226,12 @@ public struct FunctionRunner: Sendable {
     }
 
     private func succeeded(_ call: Call) {
-        timers[call.function.path]?.record("success", since: call.started)
+        timers[call.function.name]?.record("success", since: call.started)
     }
 
     /// What the caller is told of an error that came out of a function.
     private func failure(of call: Call, _ error: any Error) throws(Unavailable) -> FunctionFailure {
-        let timers = timers[call.function.path]
+        let timers = timers[call.function.name]
         switch error {
         case let failure as ValidationFailure:
             timers?.record(APIError.Code.validationError.rawValue, since: call.started)

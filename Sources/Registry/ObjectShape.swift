@@ -17,23 +17,35 @@ public struct ObjectShape<Root>: Sendable {
         let field: Validator.Field
         let encode: @Sendable (Root, inout JSONWriter) -> Void
 
+        @usableFromInline
+        init(field: Validator.Field, encode: @escaping @Sendable (Root, inout JSONWriter) -> Void) {
+            self.field = field
+            self.encode = encode
+        }
+
+        // Inlinable so that each field's writing is compiled for its type: lists write hundreds of them.
+
         /// A field that is always there.
+        @inlinable
         public static func required<Value: ConvexEncodable>(
             _ name: String, _ value: @escaping @Sendable (Root) -> Value
         ) -> Property {
-            Property(field: .init(name, Value.validator)) { root, writer in
-                writer.key(name)
+            let key = JSONWriter.encodedKey(name)
+            return Property(field: .init(name, Value.validator)) { root, writer in
+                writer.key(encoded: key)
                 value(root).encode(into: &writer)
             }
         }
 
         /// A field that is left out, not null, when it has no value (convex-protocol.md 2).
+        @inlinable
         public static func optional<Value: ConvexEncodable>(
             _ name: String, _ value: @escaping @Sendable (Root) -> Value?
         ) -> Property {
-            Property(field: .init(name, Value.validator, isOptional: true)) { root, writer in
+            let key = JSONWriter.encodedKey(name)
+            return Property(field: .init(name, Value.validator, isOptional: true)) { root, writer in
                 guard let value = value(root) else { return }
-                writer.key(name)
+                writer.key(encoded: key)
                 value.encode(into: &writer)
             }
         }
@@ -45,7 +57,8 @@ public struct ObjectShape<Root>: Sendable {
         self.fields = fields
     }
 
-    func encode(_ root: Root, into writer: inout JSONWriter) {
+    /// Appends the object, field by field.
+    public func encode(_ root: Root, into writer: inout JSONWriter) {
         writer.beginObject()
         for field in fields { field.encode(root, &writer) }
         writer.endObject()

@@ -138,7 +138,9 @@ public struct Page<Element: ConvexEncodable>: ConvexEncodable {
         elements = shown.map(\.element)
         isDone = end == .end
         continueCursor = cursors.encode(end, list: list)
-        splitCursor = shown.count > 2 ? cursors.encode(.after(shown[shown.count / 2].key), list: list) : nil
+        // Clients split a page that has grown to twice its size, so only a page that has grown needs the place.
+        splitCursor =
+            shown.count > max(2, range.itemCount) ? cursors.encode(.after(shown[shown.count / 2].key), list: list) : nil
         if hasMore, range.end != nil {
             status = .splitRequired
         } else {
@@ -152,10 +154,11 @@ public struct Page<Element: ConvexEncodable>: ConvexEncodable {
 /// A cursor is the position (a tag and, for a row, its key) and the first 16 bytes of an HMAC-SHA256 over the position and
 /// the list's name, in URL-safe base64.
 public struct CursorCoder: Sendable {
-    private let key: SymmetricKey
+    /// With the key's part of the work done.
+    private let keyed: HMAC<SHA256>
 
     public init(secret: [UInt8]) {
-        key = SymmetricKey(data: secret)
+        keyed = HMAC<SHA256>(key: SymmetricKey(data: secret))
     }
 
     func encode(_ position: ListPosition, list: String) -> String {
@@ -191,7 +194,7 @@ public struct CursorCoder: Sendable {
     }
 
     private func code(for payload: [UInt8], list: String) -> [UInt8] {
-        var hmac = HMAC<SHA256>(key: key)
+        var hmac = keyed
         hmac.update(data: payload)
         hmac.update(data: Array(list.utf8))
         return Array(hmac.finalize().prefix(16))

@@ -174,6 +174,7 @@ extension ID: ConvexType, ConvexDecodable, ConvexEncodable {
         }
         throw .mismatch(at: path, value: value, validator: validator)
     }
+    @inlinable
     public func encode(into writer: inout JSONWriter) { writer.plainString { write(to: &$0) } }
 }
 
@@ -199,6 +200,7 @@ extension Array: ConvexDecodable where Element: ConvexDecodable {
     }
 }
 extension Array: ConvexEncodable where Element: ConvexEncodable {
+    @inlinable
     public func encode(into writer: inout JSONWriter) {
         writer.beginArray()
         for element in self { element.encode(into: &writer) }
@@ -243,5 +245,5 @@ extension AccountType: ConvexLiterals {}
 /// A moment is a number of milliseconds since 1970.
 extension Instant: ConvexEncodable {
     public static let validator = Validator.number
-    public func encode(into writer: inout JSONWriter) { writer.float64(milliseconds) }
+    public func encode(into writer: inout JSONWriter) { writer.milliseconds(microseconds) }
 }

@@ -85,7 +85,7 @@ extension SchemaError: CustomStringConvertible {
             """
             The database's schema is newer than this program: it has, and this program does not know,
             \(unknown.map { "  \($0.fileName)  \(short($0.checksum))  applied \($0.appliedAt) UTC" }.joined(separator: "\n"))
-            Use the release of Attune that brought them.
+            Use the release of Attune that brought them; 'attune-migrate status' shows what the database has.
             """
         case .contradictory(let contradictions):
             """

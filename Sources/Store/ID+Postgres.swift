@@ -23,6 +23,7 @@ extension ID: PostgresCodable {
 
     public func encode(into bytes: inout [UInt8]) -> Bool { uuid.encode(into: &bytes) }
 
+    @inlinable
     public static func decode(_ bytes: UnsafeRawBufferPointer?, type: PostgresType) throws(ColumnMismatch) -> ID {
         ID(try UUIDBits.decode(bytes, type: type))
     }

@@ -168,8 +168,11 @@ private struct TestCluster: Sendable {
 
     func dropDatabase(url: String) async throws {
         let name = url.firstMatch(of: /attune_test_[0-9a-f]+/)!.output
-        try await client.withConnection {
-            _ = try await $0.runScript("DROP DATABASE \(name) WITH (FORCE)", name: "test.drop")
+        try await client.withConnection { connection in
+            // FORCE does not end a replication stream, and a worker's may still be on its way out.
+            try await connection.runScript(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '\(name)'", name: "test.disconnect")
+            try await connection.runScript("DROP DATABASE \(name) WITH (FORCE)", name: "test.drop")
         }
     }
 

@@ -95,12 +95,21 @@ extension ConvexValue {
         guard members.count <= maximumFields else {
             throw ConvexValueError(description: "Object has too many fields (\(members.count) > maximum number \(maximumFields))")
         }
-        var fields: [String: ConvexValue] = [:]
+        var fields: [Field] = []
+        fields.reserveCapacity(members.count)
         for member in members {
             try checkFieldName(member.key)
-            fields[member.key] = try ConvexValue(decoding: member.value, nestingLeft: nestingLeft)
+            fields.append(Field(name: member.key, value: try ConvexValue(decoding: member.value, nestingLeft: nestingLeft)))
         }
-        return fields.map { Field(name: $0.key, value: $0.value) }.sorted { $0.name < $1.name }
+        // Stable, so that of several fields with one name the last stands last, which is the one that counts.
+        fields.sort { $0.name < $1.name }
+        var distinct: [Field] = []
+        distinct.reserveCapacity(fields.count)
+        for field in fields {
+            if distinct.last?.name == field.name { distinct.removeLast() }
+            distinct.append(field)
+        }
+        return distinct
     }
 
     private static func checkFieldName(_ name: String) throws(ConvexValueError) {

@@ -54,6 +54,28 @@ public struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// A field's name that needs no escaping, written out in source code.
+    public mutating func field(_ name: StaticString) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// A field's name as `encodedKey` made it, for names that are written often.
+    public mutating func key(encoded key: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: key)
+        needsComma = false
+    }
+
+    /// A field's name with its quotes and colon.
+    public static func encodedKey(_ name: String) -> [UInt8] {
+        JSONWriter.bytes(capacity: name.utf8.count + 3) { $0.key(name) }
+    }
+
     public mutating func null() {
         separate()
         bytes.append(contentsOf: "null".utf8)
@@ -67,7 +89,21 @@ public struct JSONWriter: Sendable {
     /// A counter or size of the protocol's envelope: digits only.
     public mutating func integer(_ value: some BinaryInteger) {
         separate()
-        bytes.append(contentsOf: String(value).utf8)
+        guard let small = Int64(exactly: value), small >= 0 else {
+            bytes.append(contentsOf: String(value).utf8)
+            return
+        }
+        // From the last digit to the first; 2⁶³ has nineteen.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 19) { digits in
+            var rest = UInt64(small)
+            var start = 19
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: UnsafeBufferPointer(digits)[start...]))
+        }
     }
 
     /// A Convex float64. NaN, the infinities and −0 have no JSON form and take Convex's (`$float`).
@@ -91,6 +127,20 @@ public struct JSONWriter: Sendable {
         } else {
             string(value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity")
         }
+    }
+
+    /// A number of milliseconds, from microseconds: what `float64` writes for their quotient, without dividing. Sixteen
+    /// digits at most, which a double holds exactly.
+    public mutating func milliseconds(_ microseconds: Int64) {
+        guard (0..<9_000_000_000_000_000).contains(microseconds) else { return float64(Double(microseconds) / 1000) }
+        let (whole, thousandths) = microseconds.quotientAndRemainder(dividingBy: 1000)
+        integer(whole)
+        bytes.append(UInt8(ascii: "."))
+        let (tenths, rest) = thousandths.quotientAndRemainder(dividingBy: 100)
+        let (hundredths, last) = rest.quotientAndRemainder(dividingBy: 10)
+        bytes.append(UInt8(ascii: "0") + UInt8(tenths))
+        if rest != 0 { bytes.append(UInt8(ascii: "0") + UInt8(hundredths)) }
+        if last != 0 { bytes.append(UInt8(ascii: "0") + UInt8(last)) }
     }
 
     /// A Convex int64, which JSON numbers cannot hold: `{"$integer": …}`.
@@ -117,10 +167,10 @@ public struct JSONWriter: Sendable {
         plainString { $0.append(contentsOf: Base64.encode(littleEndian: value)) }
     }
 
-    public mutating func string(_ value: some StringProtocol) {
+    public mutating func string(_ value: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
-        var value = String(value)
+        var value = value
         value.withUTF8 { appendEscaped($0) }
         bytes.append(UInt8(ascii: "\""))
     }

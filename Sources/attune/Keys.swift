@@ -14,7 +14,7 @@ struct Keys: AsyncParsableCommand {
 
         func run() async throws {
             try SigningKeys(dataFolder: place.settings().dataDirectory).rotate()
-            Terminal.print("Made a new key. A worker signs with it after its next start, or once it has seen a token of it.")
+            Terminal.print("Made a new key. Running workers sign with it within ten seconds.")
         }
     }
 }

@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Postgres
 import Registry
 import Wire
 
@@ -106,8 +107,15 @@ struct FunctionRoutes: Sendable {
         guard bodies.count <= 100 else { throw RequestFailure.badJSON("At most 100 queries can be asked at once.") }
         let calls = try bodies.map { try FunctionCall($0, defaultFormat: request.standardFormat) }
         let caller = try await callers.caller(of: request)
-        let outcomes = try await runner.runQueries(
-            calls.map { (path: $0.path, arguments: $0.arguments, format: $0.format) }, caller: caller)
+        let outcomes: [Result<[UInt8], FunctionFailure>]
+        do {
+            outcomes = try await runner.runQueries(
+                calls.map { (path: $0.path, arguments: $0.arguments, format: $0.format) }, caller: caller)
+        } catch let unavailable as FunctionRunner.Unavailable {
+            throw RequestFailure(unavailable)
+        } catch let error as PostgresError {
+            throw RequestFailure(FunctionRunner.Unavailable(reason: error))
+        }
         return Response(
             json: JSONWriter.bytes { writer in
                 writer.beginObject()

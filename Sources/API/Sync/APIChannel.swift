@@ -59,6 +59,7 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
         _ channel: any Channel, logger: Logger
     ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
         try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+        try channel.pipeline.syncOperations.addHandler(BrokenRequestHandler())
         try channel.pipeline.syncOperations.addHandler(HTTPConnectionStateHandler(idleTimeout: .seconds(120), logger: logger))
         return try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }
@@ -75,39 +76,37 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
         let clientAddress = addresses.clientAddress(
             peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }, forwardedFor: head.headers["X-Forwarded-For"])
         // `shouldUpgrade` has read the same head.
-        let kind = SyncHandshake(head)?.kind ?? ClientKind(knowsChunks: false, recoversFromAuthError: false)
+        let kind = SyncHandshake(head)?.kind ?? ClientKind(knowsChunks: false, recoversFromAuthError: false, comparesTimestamps: false)
         return SyncConnection(socket: socket, inbox: inbox, kind: kind, clientAddress: clientAddress)
     }
 
     func handle(value: Value, logger: Logger) async {
-        // On the connection's own event loop, so that a request passes from socket to function and back without a change of
-        // threads.
-        await withTaskExecutorPreference(EventLoopExecutor(value.channel.eventLoop)) {
-            switch try? await value.negotiated.get() {
-            case .http(let channel):
-                await handleHTTP(asyncChannel: channel, logger: logger)
-            case .sync(let connection):
-                await live.serve(
-                    connection.inbox, outbound: connection.socket, kind: connection.kind, clientAddress: connection.clientAddress)
-                try? await value.channel.closeFuture.get()
-            case nil:
-                // The client left before it had said anything, or said nothing that is HTTP.
-                value.channel.close(promise: nil)
-            }
+        switch try? await value.negotiated.get() {
+        case .http(let channel):
+            await handleHTTP(asyncChannel: channel, logger: logger)
+        case .sync(let connection):
+            await live.serve(
+                connection.inbox, outbound: connection.socket, kind: connection.kind, clientAddress: connection.clientAddress)
+            try? await value.channel.closeFuture.get()
+        case nil:
+            // The client left before it had said anything, or said nothing that is HTTP.
+            value.channel.close(promise: nil)
         }
     }
 }
 
-/// Runs tasks on an event loop.
-private final class EventLoopExecutor: TaskExecutor {
-    private let eventLoop: any EventLoop
+/// Ends a connection whose request breaks off or turns out to be no HTTP.
+///
+/// NIO has answered by now if an answer was due. Passed on, the error would make Hummingbird answer once more, also after a
+/// complete response, which NIO takes for a mistake of ours and, in debug builds, stops the program for.
+private final class BrokenRequestHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPRequestPart
 
-    init(_ eventLoop: any EventLoop) {
-        self.eventLoop = eventLoop
-    }
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is HTTPParserError {
+            context.close(promise: nil)
+        } else {
+            context.fireErrorCaught(error)
+        }
     }
 }

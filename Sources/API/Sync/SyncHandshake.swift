@@ -12,10 +12,10 @@ struct SyncHandshake {
         switch path.split(separator: "/").map(String.init) {
         case ["api", "sync"]:
             let isJavaScript = head.headers.first(name: "Convex-Client")?.hasPrefix("npm-") ?? false
-            kind = ClientKind(knowsChunks: false, recoversFromAuthError: isJavaScript)
+            kind = ClientKind(knowsChunks: false, recoversFromAuthError: isJavaScript, comparesTimestamps: isJavaScript)
         case let parts where parts.count == 3 && parts[0] == "api" && parts[2] == "sync":
             guard let version = Self.version(parts[1]) else { return nil }
-            kind = ClientKind(knowsChunks: version >= (1, 28, 0), recoversFromAuthError: true)
+            kind = ClientKind(knowsChunks: version >= (1, 28, 0), recoversFromAuthError: true, comparesTimestamps: true)
         default:
             return nil
         }

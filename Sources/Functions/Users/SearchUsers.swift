@@ -22,29 +22,30 @@ enum SearchUsers {
         context.depends(on: [.all(of: .users)])
         guard !query.isEmpty else { return [] }
         let caller = try context.principal
-        let rows = try await context.rows(search(query, escaped(query)), reading: .all(of: .users))
+        let rows = try await context.rows(search(query), reading: .all(of: .users))
         return try rows.map { try UserProfile($0, viewer: caller) }
     }
 
-    /// The text as a LIKE pattern that means itself.
-    private static func escaped(_ text: String) -> String {
-        text.replacing(/[\\%_]/) { "\\" + $0.output }
-    }
-
-    /// The text and its LIKE pattern. Names that begin with it come first, then names of which a word does, then the more
-    /// similar ones.
+    /// Names that begin with the text come first, then names of which a word does, then the more similar ones.
+    ///
+    /// The text means itself: its wildcards are escaped once it is a key, since taking accents off makes a `%` of a
+    /// full-width one. Of a text of nothing but accents no key is left, and nobody has that.
     private static let search = Statement(
         "users.search",
-        """
-        SELECT \(UserProfile.columns)
+        #"""
+        SELECT \#(UserProfile.columns)
         FROM users
+        CROSS JOIN (
+            SELECT search_key($1) AS key, regexp_replace(search_key($1), '([\\%_])', '\\\1', 'g') AS pattern
+        ) AS wanted
         WHERE users.removed_at IS NULL
-          AND search_key(users.name) LIKE '%' || search_key($2) || '%'
-        ORDER BY search_key(users.name) LIKE search_key($2) || '%' DESC,
-                 search_key(users.name) LIKE '% ' || search_key($2) || '%' DESC,
-                 similarity(search_key(users.name), search_key($1)) DESC,
+          AND wanted.key <> ''
+          AND search_key(users.name) LIKE '%' || wanted.pattern || '%'
+        ORDER BY search_key(users.name) LIKE wanted.pattern || '%' DESC,
+                 search_key(users.name) LIKE '% ' || wanted.pattern || '%' DESC,
+                 similarity(search_key(users.name), wanted.key) DESC,
                  users.name,
                  users.id
         LIMIT 20
-        """)
+        """#)
 }

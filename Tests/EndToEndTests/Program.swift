@@ -1,0 +1,76 @@
+import Development
+import Foundation
+import Synchronization
+import TestSupport
+import Wire
+
+/// A program that a test has started, and the lines that it has written so far.
+final class Program: Sendable {
+    let child: ChildProcess
+    private let written: Lines
+
+    private final class Lines: Sendable {
+        let all = Mutex<[String]>([])
+    }
+
+    static func start(
+        _ executable: String, _ arguments: [String] = [], environment: [String: String] = ProcessInfo.processInfo.environment,
+        user: String? = nil
+    ) async throws -> Program {
+        let lines = Lines()
+        let command = Command(
+            executable, arguments, environment: environment, user: user,
+            output: .lines { line in lines.all.withLock { $0.append(line) } })
+        return Program(child: try await ChildProcess.start(command), written: lines)
+    }
+
+    private init(child: ChildProcess, written: Lines) {
+        self.child = child
+        self.written = written
+    }
+
+    var lines: [String] { written.all.withLock { $0 } }
+
+    /// Lines that are JSON objects; whatever else the program says is left out.
+    var records: [JSON] {
+        lines.compactMap { line in line.hasPrefix("{") ? try? JSON(parsing: line.utf8) : nil }
+    }
+
+    /// Waits for a line that begins with `prefix`. Throws what the program has written when it ends instead.
+    func waitForLine(_ prefix: String) async throws {
+        try await wait("a line '\(prefix)…'") { lines.contains { $0.hasPrefix(prefix) } }
+    }
+
+    /// Waits until `condition` holds. Throws what the program has written when it ends instead, or does not get there.
+    func wait(_ what: String, _ condition: () throws -> Bool) async throws {
+        do {
+            try await eventually(what) {
+                let isOver = child.hasEnded
+                if try condition() { return true }
+                if isOver { throw ProgramEnded() }
+                return false
+            }
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            throw WaitedInVain(what: what, reason: "\(error)", lastLines: Array(lines.suffix(20)))
+        }
+    }
+
+    /// Kills it, unless it has ended, and waits for its end.
+    func end() async {
+        child.send(SIGKILL)
+        _ = await child.wait()
+    }
+
+    private struct ProgramEnded: Error, CustomStringConvertible {
+        var description: String { "the program has ended" }
+    }
+}
+
+struct WaitedInVain: Error, CustomStringConvertible {
+    let what: String
+    let reason: String
+    let lastLines: [String]
+    var description: String { "no \(what): \(reason)\n\(lastLines.joined(separator: "\n"))" }
+}
