@@ -117,6 +117,7 @@ let package = Package(
                 "Accounts", "Domain", "Functions", "Postgres", "Registry", "Store", "TestSupport", "Wire",
                 crypto, cryptoExtras, logging,
             ]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "Domain", "Registry", "Wire"]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),
         .testTarget(
             name: "LiveTests",

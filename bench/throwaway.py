@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -57,7 +58,7 @@ class Process:
             try:
                 self.child.wait(timeout=30)
             except subprocess.TimeoutExpired:
-                pass
+                print(f"{self.child.args[0]} did not stop within 30 s and is killed", file=sys.stderr)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()

@@ -175,8 +175,10 @@ public final class ChildProcess: Sendable {
         // It does so after changing the user, which would clear it.
         var arguments = ["/usr/bin/setpriv", "--pdeathsig", command.deathSignal.rawValue]
         if let user = command.user {
+            // By number, since a user's group can have any name.
+            guard let group = getpwnam(user)?.pointee.pw_gid else { throw SystemError("find the user \(user)", code: ENOENT) }
             // The other user may not be able to enter our directory.
-            arguments += ["--reuid", user, "--regid", user, "--init-groups", "--", "/usr/bin/env", "--chdir=/"]
+            arguments += ["--reuid", user, "--regid", String(group), "--init-groups", "--", "/usr/bin/env", "--chdir=/"]
         }
         arguments += [command.executable] + command.arguments
 

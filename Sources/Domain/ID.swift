@@ -93,25 +93,24 @@ enum CrockfordBase32 {
         return table
     }()
 
-    static func encode(_ uuid: UUIDBits, to bytes: inout [UInt8]) {
-        // From the last digit to the first: five bits each, the last of them two alone.
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 26) { digits in
-            var (high, low) = (uuid.high, uuid.low)
-            for index in stride(from: 25, through: 0, by: -1) {
-                digits[index] = digit(low & 31)
-                low = low >> 5 | high << 59
-                high >>= 5
-            }
-            bytes.append(contentsOf: digits)
-        }
+    /// Two digits for each ten bits, in the order in which they stand in memory.
+    private static let pairs: [UInt16] = (0..<1024).map { value in
+        UInt16(littleEndian: UInt16(alphabet[value >> 5]) | UInt16(alphabet[value & 31]) << 8)
     }
 
-    /// `0123456789abcdefghjkmnpqrstvwxyz`: letters without i, l, o and u.
-    private static func digit(_ value: UInt64) -> UInt8 {
-        let byte = UInt8(truncatingIfNeeded: value)
-        if byte < 10 { return byte &+ 48 }
-        let skipped: UInt8 = (byte >= 18 ? 1 : 0) &+ (byte >= 20 ? 1 : 0) &+ (byte >= 22 ? 1 : 0) &+ (byte >= 27 ? 1 : 0)
-        return byte &+ 87 &+ skipped
+    static func encode(_ uuid: UUIDBits, to bytes: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 13) { digits in
+            pairs.withUnsafeBufferPointer { pairs in
+                // From the last pair to the first; the first has eight bits.
+                var (high, low) = (uuid.high, uuid.low)
+                for index in stride(from: 12, through: 0, by: -1) {
+                    digits[index] = pairs[Int(low & 1023)]
+                    low = low >> 10 | high << 54
+                    high >>= 10
+                }
+            }
+            bytes.append(contentsOf: UnsafeRawBufferPointer(UnsafeBufferPointer(digits)))
+        }
     }
 
     static func decode(_ digits: ArraySlice<UInt8>) -> UUIDBits? {

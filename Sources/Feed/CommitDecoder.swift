@@ -18,8 +18,16 @@ struct CommitDecoder {
 
     private struct Relation {
         let table: FeedTable?
-        let isRequests: Bool
-        let columns: [String]
+        /// What each column is to us, in the table's order.
+        let columns: [Column]
+    }
+
+    private enum Column {
+        case key(FeedKey)
+        /// The two halves of a socket request's name, in `mutation_requests`.
+        case requestSession
+        case requestNumber
+        case other
     }
 
     private var relations: [UInt32: Relation] = [:]
@@ -90,49 +98,55 @@ struct CommitDecoder {
         let name = try reader.string()
         try reader.skip(1)
         let count: Int16 = try reader.integer()
-        var columns: [String] = []
+        let table = FeedTable(rawValue: name)
+        var columns: [Column] = []
         for _ in 0..<max(0, count) {
             try reader.skip(1)
-            columns.append(try reader.string())
+            let column = try reader.string()
             try reader.skip(8)
+            switch (name, column) {
+            case ("mutation_requests", "session_id"): columns.append(.requestSession)
+            case ("mutation_requests", "request_id"): columns.append(.requestNumber)
+            default: columns.append(table?.keys.first { $0.rawValue == column }.map(Column.key) ?? .other)
+            }
         }
-        relations[id] = Relation(table: FeedTable(rawValue: name), isRequests: name == "mutation_requests", columns: columns)
+        relations[id] = Relation(table: table, columns: columns)
     }
 
     private mutating func decodeRow(of relationID: UInt32, _ reader: inout Reader) throws {
         guard let relation = relations[relationID] else { throw Malformed() }
+        if let table = relation.table { topics.insert(.all(of: table)) }
+        var requestSession: UUIDBits?
+        var requestNumber: UInt32?
         // 'N' new, 'K' old key, 'O' old row: all of them are touched.
         let isOldKey = try reader.byte() == UInt8(ascii: "K")
-        var values: [String: ArraySlice<UInt8>] = [:]
+        var keyCount = 0
         let count: Int16 = try reader.integer()
         for index in 0..<Int(max(0, count)) {
             switch try reader.byte() {
             case UInt8(ascii: "b"):
                 let length: Int32 = try reader.integer()
-                let value = try reader.bytes(Int(length))
-                if index < relation.columns.count { values[relation.columns[index]] = value }
+                var value = Reader(try reader.bytes(Int(length)))
+                switch index < relation.columns.count ? relation.columns[index] : .other {
+                case .key(let key):
+                    if let table = relation.table, length == 16 { topics.insert(Topic(table, key, try value.uuid())) }
+                    keyCount += 1
+                case .requestSession: requestSession = try value.uuid()
+                case .requestNumber: requestNumber = UInt32(exactly: try value.integer() as Int64)
+                case .other: break
+                }
             case UInt8(ascii: "t"):
                 let length: Int32 = try reader.integer()
-                _ = try reader.bytes(Int(length))
+                try reader.skip(Int(length))
             default:
                 // NULL, or a large value that did not change.
                 break
             }
         }
-        if let table = relation.table {
-            topics.insert(.all(of: table))
-            for key in table.keys {
-                if let value = values[key.rawValue], let uuid = Self.uuid(value) {
-                    topics.insert(Topic(table, key, uuid))
-                } else if isOldKey {
-                    // A deleted row tells no more than its replica identity. Whose it was is not known, so it may be anybody's.
-                    wholeTables.insert(table)
-                }
-            }
-        } else if relation.isRequests, let session = values["session_id"].flatMap(Self.uuid), let request = values["request_id"] {
-            var reader = Reader(request)
-            let number: Int64 = try reader.integer()
-            if let number = UInt32(exactly: number) { requests.append(MutationRequest(sessionID: session, requestID: number)) }
+        // A deleted row tells no more than its replica identity. Whose it was is not known, so it may be anybody's.
+        if isOldKey, let table = relation.table, keyCount < table.keys.count { wholeTables.insert(table) }
+        if let requestSession, let requestNumber {
+            requests.append(MutationRequest(sessionID: requestSession, requestID: requestNumber))
         }
     }
 
@@ -144,12 +158,6 @@ struct CommitDecoder {
         for name in names.split(separator: ",") {
             if let table = FeedTable(rawValue: String(name)) { wholeTables.insert(table) }
         }
-    }
-
-    private static func uuid(_ bytes: ArraySlice<UInt8>) -> UUIDBits? {
-        var reader = Reader(bytes)
-        guard bytes.count == 16, let high: UInt64 = try? reader.integer(), let low: UInt64 = try? reader.integer() else { return nil }
-        return UUIDBits(high: high, low: low)
     }
 }
 
@@ -177,6 +185,8 @@ private struct Reader {
     mutating func integer<Integer: FixedWidthInteger>() throws -> Integer {
         try bytes(MemoryLayout<Integer>.size).withUnsafeBytes { $0.loadBigEndian() }
     }
+
+    mutating func uuid() throws -> UUIDBits { UUIDBits(high: try integer(), low: try integer()) }
 
     /// Up to a zero byte.
     mutating func string() throws -> String {

@@ -101,7 +101,11 @@ public actor LiveQueries {
     /// Follows the feed and ticks until the task is cancelled.
     public func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { [feed] in await feed.run { await self.receive($0) } }
+            group.addTask { [feed] in
+                await feed.run { await self.receive($0) }
+                // A cancelled feed delivers nothing more; a tick that waits for it would wait for ever.
+                await self.receive(.disconnected(isServerReachable: false))
+            }
             group.addTask { await self.tickForever() }
         }
     }
@@ -295,8 +299,10 @@ struct RecentRequests {
 
     subscript(_ request: MutationRequest) -> LogPosition? { positions[request] }
 
+    /// Does nothing if a position is known: clients may have been told.
     mutating func insert(_ request: MutationRequest, at position: LogPosition) {
-        guard positions.updateValue(position, forKey: request) == nil else { return }
+        guard positions[request] == nil else { return }
+        positions[request] = position
         if order.count < capacity {
             order.append(request)
         } else {

@@ -243,7 +243,7 @@ extension LiveQueries {
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
             do {
-                let epoch = await connectedEpoch()
+                let epoch = await begin(job.call.requestID, of: session)
                 let function = try runner.find(job.call.path, as: .mutation, requestID: requestID)
                 let arguments = try runner.decodeArguments(job.call.arguments, of: function, requestID: requestID)
                 let outcome = try await runner.runMutation(
@@ -301,13 +301,24 @@ extension LiveQueries {
         if let epoch, let position = await commitPosition(of: request, session, epoch) { return position }
         guard let row = try await database.read(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
-        return position
+        return await remember(position, of: request)
+    }
+
+    /// A repeat is told what the first one was told, which may have come in between.
+    private func remember(_ position: LogPosition, of request: MutationRequest) -> LogPosition {
+        recentRequests.insert(request, at: position)
+        return recentRequests[request] ?? position
     }
 
     private func recentPosition(of request: MutationRequest) -> LogPosition? { recentRequests[request] }
 
     /// Nil while the feed is not connected. A transaction that begins before it is may be missing from it.
-    private func connectedEpoch() -> UInt64? { feedState == .connected ? feedEpoch : nil }
+    var connectedEpoch: UInt64? { feedState == .connected ? feedEpoch : nil }
+
+    private func begin(_ requestID: UInt32, of session: SyncSession) -> UInt64? {
+        session.mutations[requestID]?.beganIn = feedEpoch
+        return connectedEpoch
+    }
 
     private func commitPosition(of request: MutationRequest, _ session: SyncSession, _ epoch: UInt64) async -> LogPosition? {
         if let position = recentRequests[request] { return position }
@@ -322,7 +333,8 @@ extension LiveQueries {
         recentRequests.insert(request, at: position)
         for session in sessions.values where session.connect?.sessionID == request.sessionID {
             guard let mutation = session.mutations[request.requestID] else { continue }
-            session.mutations[request.requestID] = SyncSession.PendingMutation(position: position)
+            session.mutations[request.requestID]?.position = position
+            session.mutations[request.requestID]?.waiter = nil
             mutation.waiter?.resume(returning: position)
         }
     }

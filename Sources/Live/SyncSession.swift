@@ -112,6 +112,8 @@ final class SyncSession: @unchecked Sendable {
     var mutations: [UInt32: PendingMutation] = [:]
 
     struct PendingMutation {
+        /// The feed's epoch when it began to run; nil while it waits for those before it.
+        var beganIn: UInt64?
         /// Where it was committed, once the feed has told.
         var position: LogPosition?
         var waiter: CheckedContinuation<LogPosition?, Never>?
@@ -124,9 +126,15 @@ final class SyncSession: @unchecked Sendable {
         self.inbox = inbox
     }
 
-    /// A mutation of this client is in the tables, as the feed has told, but its response is not out yet. A Transition now
-    /// would show its effect beside the client's optimistic one (convex-protocol.md 3.6 c).
-    var awaitsResponse: Bool { mutations.values.contains { $0.position != nil } }
+    /// A mutation of this client is in the tables, or may be, but its response is not out yet. A Transition now would show its
+    /// effect beside the client's optimistic one (convex-protocol.md 3.6 c).
+    ///
+    /// - Parameter feedEpoch: under which the feed tells of each commit; nil while it tells of none.
+    func awaitsResponse(feedEpoch: UInt64?) -> Bool {
+        mutations.values.contains { mutation in
+            mutation.position != nil || (mutation.beganIn != nil && mutation.beganIn != feedEpoch)
+        }
+    }
 }
 
 /// One `Add` of a query set.

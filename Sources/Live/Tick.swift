@@ -324,7 +324,7 @@ extension LiveQueries {
             return requestTick(after: .milliseconds(5))
         }
         // First the response, then the Transition that shows the effect.
-        guard !session.awaitsResponse else { return }
+        guard !session.awaitsResponse(feedEpoch: connectedEpoch) else { return }
         // The opening messages are answered by one Transition (convex-protocol.md 3.5).
         guard session.shown.querySet > 0 || session.inbox.isEmpty else { return }
         // A slow reader gets fewer, larger Transitions.

@@ -50,6 +50,19 @@ public struct Message: ConvexObject {
         """
     public static let columnCount = 7
 
+    public init(
+        id: MessageID, content: String, senderID: UserID, recipientID: UserID, conversationID: ConversationID, read: Bool,
+        createdAt: Instant
+    ) {
+        self.id = id
+        self.content = content
+        self.senderID = senderID
+        self.recipientID = recipientID
+        self.conversationID = conversationID
+        self.read = read
+        self.createdAt = createdAt
+    }
+
     /// Reads `columns`, of which the first is number `first`.
     public init(_ row: Row, first: Int = 0) throws {
         id = try row.decode(first)

@@ -29,7 +29,8 @@ public final class SyncClient: Sendable {
 
         init() {}
 
-        init?(_ json: JSON?) {
+        /// Nil when it is none.
+        public init?(_ json: JSON?) {
             guard let querySet = json?["querySet"]?.counterValue, let identity = json?["identity"]?.counterValue,
                 let text = json?["ts"]?.stringValue, let timestamp = Base64.decode(littleEndian: text)
             else { return nil }
@@ -138,7 +139,7 @@ public final class SyncClient: Sendable {
                         configuration: .init(upgradeConfiguration: configuration))
                 }
             }
-        guard let channel = try await upgrade.get() else { throw UpgradeRefused() }
+        guard let channel = try? await upgrade.get() else { throw UpgradeRefused() }
         return SyncClient(channel: channel, log: log)
     }
 
@@ -342,7 +343,10 @@ public final class SyncClient: Sendable {
                 var data = frame.unmaskedData
                 let code = data.readInteger(as: UInt16.self)
                 let reason = String(buffer: data)
-                log.change { $0.closeFrame = (code, reason) }
+                log.change { state in
+                    if state.closeFrame != nil { state.violations.append("a second close frame") }
+                    state.closeFrame = (code, reason)
+                }
                 context.writeAndFlush(
                     wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: ByteBuffer())), promise: nil)
             default:

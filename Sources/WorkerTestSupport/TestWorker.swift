@@ -58,6 +58,15 @@ public final class TestWorker: Sendable {
         return TestUser(id: user.id, name: user.name, email: user.email, token: tokens.token, refreshToken: tokens.refreshToken)
     }
 
+    /// A token of the user's that was good a week ago, for a session that still is.
+    public func expiredToken(of user: TestUser) async throws -> String {
+        var configuration = Accounts.Configuration(issuer: testIssuer)
+        configuration.now = { Instant.now() - .seconds(7 * 24 * 3600) }
+        let accounts = Accounts(
+            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration, logger: .quiet)
+        return try await accounts.issueTokens(for: user.id).token
+    }
+
     /// The two users' conversation; made, without a message, if they have not talked yet.
     public func conversation(_ one: TestUser, _ other: TestUser) async throws -> ConversationID {
         let (low, high) = one.id < other.id ? (one.id, other.id) : (other.id, one.id)

@@ -15,7 +15,7 @@ struct DevelopmentStack: Sendable {
 
     /// Runs until the task is cancelled, and returns when all has stopped: the workers first, then the cluster.
     func run() async throws {
-        for port in ports { try checkPort(port) }
+        for port in ports { try await checkPort(port) }
         let directory = try DataDirectory(settings.dataDirectory)
         if let databaseURL = settings.databaseURL {
             return try await serve(databaseURL.revealed)
@@ -42,11 +42,18 @@ struct DevelopmentStack: Sendable {
 
     private var siteURL: String { settings.siteURL ?? settings.localURL }
 
-    private func checkPort(_ port: Int) throws {
-        do {
-            try LocalPort.check(host: settings.host, port: port)
-        } catch {
-            throw DevelopmentError("\(error); choose another with --port or \(SettingCatalog.port.name)")
+    /// A worker of a run that was killed gets its signal with its parent's death, and needs a moment to let go of its port.
+    private func checkPort(_ port: Int) async throws {
+        let deadline = ContinuousClock.now + .seconds(2)
+        while true {
+            do {
+                return try LocalPort.check(host: settings.host, port: port)
+            } catch {
+                guard ContinuousClock.now < deadline else {
+                    throw DevelopmentError("\(error); choose another with --port or \(SettingCatalog.port.name)")
+                }
+            }
+            try await Task.sleep(for: .milliseconds(50))
         }
     }
 

@@ -94,7 +94,7 @@ struct UserTests {
             #expect(josé == ["José García", "Josephine Baker", "Benjósef Lang"])
             #expect(Set(jo.prefix(2)) == ["José García", "Josephine Baker"])
             #expect(jo.dropFirst(2) == ["Mary Jo Sellers", "Benjósef Lang"])
-            for query in ["JOSÉ", "jose\u{301} garcia", "garc", "ÍA"] {
+            for query in ["JOSÉ G", "jose\u{301} garcia", "garc", "ÍA"] {
                 let found = try await search(query)
                 #expect(found == ["José García"], "\(query)")
             }

@@ -38,6 +38,29 @@ struct DocumentTests {
         #expect(documented.sorted() == functions.sorted())
     }
 
+    @Test("docs/architecture.md lists the modules and their dependencies as Package.swift declares them")
+    func modules() throws {
+        let documented = try rows(of: "docs/architecture.md", under: "## Modules").map {
+            [Self.names($0[0])[0]] + Self.names($0.dropFirst(2).joined())
+        }
+        let modules = Set(documented.map { $0[0] })
+        // Each target's declaration begins with its name; all other strings in it that are modules are its dependencies.
+        var declared: [String: [String]] = [:]
+        for declaration in try text(of: "Package.swift").split(separator: "arget(") {
+            let strings = declaration.matches(of: /"([^"]+)"/).map { String($0.1) }
+            if let name = strings.first, modules.contains(name) { declared[name] = strings.dropFirst().filter(modules.contains) }
+        }
+        for row in documented where !row[0].hasPrefix("C") {
+            let dependencies = declared[row[0]]
+            #expect(dependencies == Array(row.dropFirst()), "\(row[0])")
+        }
+    }
+
+    /// What stands between backquotes.
+    private static func names(_ cell: String) -> [String] {
+        cell.matches(of: /`([^`]+)`/).map { String($0.1) }
+    }
+
     private func text(of path: String) throws -> String {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         return try String(contentsOf: root.appending(path: path), encoding: .utf8)

@@ -10,7 +10,18 @@ final class Program: Sendable {
     private let written: Lines
 
     private final class Lines: Sendable {
-        let all = Mutex<[String]>([])
+        private let all = Mutex<(texts: [String], records: [JSON])>(([], []))
+
+        func append(_ line: String) {
+            let record = line.hasPrefix("{") ? try? JSON(parsing: line.utf8) : nil
+            all.withLock {
+                $0.texts.append(line)
+                if let record { $0.records.append(record) }
+            }
+        }
+
+        var texts: [String] { all.withLock { $0.texts } }
+        var records: [JSON] { all.withLock { $0.records } }
     }
 
     static func start(
@@ -20,7 +31,7 @@ final class Program: Sendable {
         let lines = Lines()
         let command = Command(
             executable, arguments, environment: environment, user: user,
-            output: .lines { line in lines.all.withLock { $0.append(line) } })
+            output: .lines { lines.append($0) })
         return Program(child: try await ChildProcess.start(command), written: lines)
     }
 
@@ -29,12 +40,10 @@ final class Program: Sendable {
         self.written = written
     }
 
-    var lines: [String] { written.all.withLock { $0 } }
+    var lines: [String] { written.texts }
 
-    /// Lines that are JSON objects; whatever else the program says is left out.
-    var records: [JSON] {
-        lines.compactMap { line in line.hasPrefix("{") ? try? JSON(parsing: line.utf8) : nil }
-    }
+    /// The lines that are JSON objects, of at most 64 KiB each; whatever else the program says is left out.
+    var records: [JSON] { written.records }
 
     /// Waits for a line that begins with `prefix`. Throws what the program has written when it ends instead.
     func waitForLine(_ prefix: String) async throws {
@@ -53,7 +62,7 @@ final class Program: Sendable {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            throw WaitedInVain(what: what, reason: "\(error)", lastLines: Array(lines.suffix(20)))
+            throw WaitedInVain(what: what, reason: "\(error)", lastLines: lines.suffix(20).map { String($0.prefix(500)) })
         }
     }
 

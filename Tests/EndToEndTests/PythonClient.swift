@@ -27,10 +27,10 @@ enum PythonClient {
     ///
     /// - Returns: an object with `value`, or with `error` and `data`.
     static func call(
-        _ url: String, _ transport: Transport = .http, token: String = "", _ kind: Kind, _ path: String, _ arguments: String
+        _ url: String, _ transport: Transport = .http, token: String? = nil, _ kind: Kind, _ path: String, _ arguments: String
     ) async throws -> JSON {
         let result = try await ChildProcess.run(
-            python(), [self.path("call"), url, transport.rawValue, token, kind.rawValue, path, arguments])
+            python(), [self.path("call"), url, transport.rawValue, token ?? "", kind.rawValue, path, arguments])
         let line = try #require(result.output.split(separator: "\n").last, "call.py wrote nothing")
         return try JSON(parsing: line.utf8)
     }
@@ -64,7 +64,7 @@ struct Person {
 
     private static func enter(_ email: String, _ params: String, at url: String) async throws -> Person {
         let answer = try await PythonClient.call(
-            url, .action, "auth:signIn", #"{"provider": "password", "params": {"email": "\#(email)", \#(params)}}"#)
+            url, .http, .action, "auth:signIn", #"{"provider": "password", "params": {"email": "\#(email)", \#(params)}}"#)
         let token = try #require(answer["value"]?["tokens"]?["token"]?.stringValue, "\(answer)")
         let user = try await PythonClient.call(url, token: token, .query, "auth:getCurrentUser", "{}")
         return Person(email: email, token: token, id: try #require(user["value"]?["_id"]?.stringValue, "\(user)"))
@@ -74,7 +74,9 @@ struct Person {
     ///
     /// - Returns: its id.
     @discardableResult
-    func send(_ content: String, to recipient: Person, at url: String, _ transport: PythonClient.Transport = .http) async throws -> String {
+    func send(
+        _ content: String, to recipient: Person, at url: String, _ transport: PythonClient.Transport = .http
+    ) async throws -> String {
         let answer = try await PythonClient.call(
             url, transport, token: token, .mutation, "messages:send",
             #"{"content": "\#(content)", "recipientId": "\#(recipient.id)"}"#)

@@ -13,7 +13,8 @@ struct RefusalTests {
         let database = ScratchDatabase.current.url
         var output = ""
         try await StackPlace.with { place in
-            let result = try await ChildProcess.run(program, arguments, environment: place.environment(["DATABASE_URL": database]))
+            let environment = place.environment(["DATABASE_URL": database])
+            let result = try await ChildProcess.run(program, arguments, environment: environment)
             guard case .code(let code) = result.exit else {
                 Issue.record("ended by \(result.exit)")
                 return
@@ -27,7 +28,8 @@ struct RefusalTests {
     private func addMigrationOfTheFuture() async throws {
         let client = ScratchDatabase.current.makeClient()
         let insert = Statement(
-            "test.future", "INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'invent_teleporting', repeat('0', 64))")
+            "test.future",
+            "INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'invent_teleporting', repeat('0', 64))")
         _ = try await client.write(insert())
     }
 

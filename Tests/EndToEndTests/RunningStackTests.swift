@@ -7,7 +7,7 @@ import Wire
 @Suite("A running stack", .serialized, .sharedStack)
 struct RunningStackTests {
     @Test(
-        "two people talk: messages over HTTP, over the socket and from psql appear in order, so do profile and read state, until sign-out",
+        "two people talk: each sees what the other does, in order and however it is written, until sign-out",
         .timeLimit(.minutes(2)))
     func conversation() async throws {
         let stack = try Stack.shared
@@ -60,7 +60,9 @@ struct RunningStackTests {
             let shown = subscriber.results("messages:list").map { result in
                 (result["value"]?["page"]?.arrayValue ?? []).compactMap { $0["content"]?.stringValue }
             }
-            let isInOrder = zip(shown, shown.dropFirst()).allSatisfy { earlier, later in later.suffix(earlier.count) == earlier[...] }
+            let isInOrder = zip(shown, shown.dropFirst()).allSatisfy { earlier, later in
+                later.suffix(earlier.count) == earlier[...]
+            }
             #expect(isInOrder, "\(shown)")
 
             // On the worker that does not have the subscriber's socket.
@@ -108,6 +110,13 @@ struct RunningStackTests {
             #expect(targets.first == stack.place.port)
             #expect(targets.last == stack.place.port + 1)
         }
+    }
+
+    @Test("script/server has built what it started", .timeLimit(.minutes(1)))
+    func script() throws {
+        let calls = try String(contentsOfFile: try Stack.shared.place.root + "/tools/calls", encoding: .utf8)
+        let products = calls.matches(of: /build .*--configuration debug --product (\S+)/).map { String($0.1) }
+        #expect(products == ["attune", "attune-api", "attune-migrate"])
     }
 
     @Test("the administrator of the settings is there", .timeLimit(.minutes(1)))

@@ -8,7 +8,8 @@ struct SharedStackTrait: SuiteTrait, TestScoping {
 
     func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
         try await StackPlace.with { place in
-            // The build folder is locked by whoever runs the tests, and everything in it is built.
+            // The build folder is locked by whoever runs the tests, and everything in it is built: so what the script asks of the
+            // compiler is only written down.
             let tools = place.root + "/tools"
             try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: false)
             let script = "#!/bin/sh\necho \"$@\" >>'\(tools)/calls'\n"

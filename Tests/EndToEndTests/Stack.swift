@@ -44,7 +44,8 @@ struct StackPlace: Sendable {
 
     /// What the stack's programs are given: nothing of ours but the way to find other programs.
     func environment(_ more: [String: String] = [:]) -> [String: String] {
-        let inherited = ProcessInfo.processInfo.environment.filter { ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"].contains($0.key) }
+        let names = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"]
+        let inherited = ProcessInfo.processInfo.environment.filter { names.contains($0.key) }
         let own = ["ATTUNE_DATA_DIR": dataFolder, "ATTUNE_PORT": String(port), "ATTUNE_LOG_LEVEL": "notice"]
         return inherited.merging(own) { $1 }.merging(more) { $1 }
     }

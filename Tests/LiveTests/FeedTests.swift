@@ -1,4 +1,3 @@
-import Development
 import Domain
 import Foundation
 import Functions
@@ -11,6 +10,8 @@ import TestSupport
 import Testing
 import Wire
 import WorkerTestSupport
+
+@testable import Development
 
 @Suite("What reaches live queries", .timeLimit(.minutes(3)))
 struct FeedTests {
@@ -112,7 +113,7 @@ struct FeedTests {
                     """)
                 try await client.wait(for: "the message") { $0.contents(list)?.first == "during \(number) 1" ? true : nil }
                 let send = client.mutate("messages:send", ["content": "mine \(number)", "recipientId": ben.id.json])
-                try await client.wait(for: "my own") { state in
+                try await client.wait(for: "my own") { (state) -> Bool? in
                     guard let commit = state.commit(send), state.version.timestamp >= commit else { return nil }
                     return state.contents(list)?.first == "mine \(number)" ? true : nil
                 }
@@ -261,7 +262,7 @@ struct VisibilityTests {
                     try await worker.insertMessage("while polling", from: ben, to: ann)
                     try await client.wait(for: "the message") { $0.contents(list)?.first == "while polling" ? true : nil }
                     let send = client.mutate("messages:send", ["content": "mine", "recipientId": ben.id.json])
-                    try await client.wait(for: "the mutation") { state in
+                    try await client.wait(for: "the mutation") { (state) -> Bool? in
                         guard let commit = state.commit(send) else { return nil }
                         return state.version.timestamp >= commit && state.contents(list)?.first == "mine" ? true : nil
                     }
@@ -282,7 +283,8 @@ struct VisibilityTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let cluster = try await PrivateCluster(in: try DataDirectory(path))
         try await cluster.start()
-        let url = try await cluster.connectionString
+        // As the cluster's own superuser, who may change its settings.
+        let url = try ClusterFiles(dataDirectory: path).connectionString(user: "postgres", database: "attune")
         let outcome: Result<Void, any Error>
         do {
             let client = PostgresClient(

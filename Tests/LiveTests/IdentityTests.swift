@@ -23,6 +23,19 @@ struct IdentityTests {
         }
     }
 
+    @Test("an expired token is an AuthError")
+    func expiredToken() async throws {
+        try await withTestWorker { worker in
+            let ann = try await worker.signUp("Ann")
+            let client = try await worker.connect()
+            client.authenticate(try await worker.expiredToken(of: ann))
+            try await client.waitForClose()
+            let error = client.state.last("AuthError")
+            #expect(error?["authUpdateAttempted"] == true)
+            #expect(error?["baseVersion"] == 0)
+        }
+    }
+
     @Test("an administrator's key is refused")
     func adminKey() async throws {
         try await withTestWorker { worker in

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import TestSupport
 import Testing
 import Wire
 import WorkerTestSupport
@@ -24,13 +25,16 @@ struct MutationTests {
     }
 
     // 9, 10, 12
-    @Test("many mutations of one socket run in order, and each is shown only after its response")
-    func load() async throws {
+    @Test(
+        "many mutations of one socket run in order, and each is shown only after its response, with and without a feed",
+        arguments: [SyncClient.Handshake.javaScript("1.45.0"), .python], [true, false])
+    func load(_ handshake: SyncClient.Handshake, waitsForFeed: Bool) async throws {
         try await withTestWorker { worker in
             let ann = try await worker.signUp("Ann")
             let ben = try await worker.signUp("Ben")
             let conversation = try await worker.conversation(ann, ben)
-            let client = try await worker.connect(as: ann)
+            if waitsForFeed { try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" } }
+            let client = try await worker.connect(as: ann, handshake)
             let list = client.add(
                 "messages:list", ["conversationId": conversation.json, "paginationOpts": ["numItems": 500, "cursor": .null]])
             try await client.wait(for: "the empty list") { $0.value(list) }
@@ -115,7 +119,7 @@ struct MutationTests {
             let refusal = try await stranger.wait(for: "the refusal") { $0.responses[request] }
             #expect(refusal["success"] == false)
             #expect(refusal["errorData"]?["code"] == "conflict")
-            let count = try await worker.sql("SELECT count(*)::int FROM messages")[0].decode(0, as: String.self)
+            let count = try await worker.sql("SELECT count(*)::text FROM messages")[0].decode(0, as: String.self)
             #expect(count == "1")
         }
     }
@@ -137,8 +141,41 @@ struct MutationTests {
                 results.insert("\(response["result"]?.text ?? "") \(response["ts"]?.text ?? "")")
             }
             #expect(results.count == 1)
-            let count = try await worker.sql("SELECT count(*)::int FROM messages")[0].decode(0, as: String.self)
+            let count = try await worker.sql("SELECT count(*)::text FROM messages")[0].decode(0, as: String.self)
             #expect(count == "1")
+        }
+    }
+
+    // 2, 13
+    @Test("another worker of the installation gives a repeated mutation's first result, and goes on where the first one was")
+    func otherWorker() async throws {
+        try await withTestWorker { first in
+            let ann = try await first.signUp("Ann")
+            let ben = try await first.signUp("Ben")
+            let sessionID = UUID().uuidString.lowercased()
+            let arguments: JSON = ["content": "once", "recipientId": ben.id.json]
+            try await withTestWorker(databaseURL: first.databaseURL, dataFolder: first.dataFolder) { second in
+                for worker in [first, second] {
+                    try await eventually("the feeds are connected") { try await worker.health()["feed"] == "connected" }
+                }
+                let client = try await first.connect(as: ann, sessionID: sessionID)
+                let request = client.mutate("messages:send", arguments)
+                let before = try await client.wait(for: "the mutation") { state in
+                    state.commit(request).flatMap { state.version.timestamp >= $0 ? state : nil }
+                }
+                client.cut()
+                let again = try await second.openSocket()
+                again.connect(sessionID: sessionID, connectionCount: 1, maxObserved: before.version.timestamp)
+                again.authenticate(ann.token)
+                let list = again.add("messages:listConversations")
+                again.mutate("messages:send", arguments, requestID: request)
+                let state = try await again.wait(for: "the repeat") { $0.responses[request] != nil && $0.value(list) != nil ? $0 : nil }
+                #expect(state.responses[request]?["result"] == before.responses[request]?["result"])
+                #expect(state.responses[request]?["ts"] == before.responses[request]?["ts"])
+                #expect(state.value(list)?["page"]?[0]?["lastMessage"]?["content"] == "once")
+                let firstEnd = SyncClient.Version(state.transitions[0]["endVersion"])
+                #expect(firstEnd.map { $0.timestamp >= before.version.timestamp } == true)
+            }
         }
     }
 

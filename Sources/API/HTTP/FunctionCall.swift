@@ -42,14 +42,7 @@ extension Request {
         guard mediaType == "application/json" || (mediaType.hasPrefix("application/") && mediaType.hasSuffix("+json")) else {
             throw RequestFailure.badJSON("The Content-Type has to be application/json.")
         }
-        let buffer: ByteBuffer
-        do {
-            buffer = try await body.collect(upTo: Self.maximumBodyBytes)
-        } catch let error as HTTPError where error.status == .contentTooLarge {
-            throw Self.bodyTooLarge
-        } catch is NIOTooManyBytesError {
-            throw Self.bodyTooLarge
-        }
+        let buffer = try await collectedBody()
         do {
             return try JSON(parsing: buffer.readableBytesView)
         } catch {
@@ -57,9 +50,29 @@ extension Request {
         }
     }
 
-    private static var bodyTooLarge: RequestFailure {
-        RequestFailure(.contentTooLarge, "RequestTooLarge", "The body has more than \(maximumBodyBytes) bytes.")
+    /// The whole body. What is too long is read to its end all the same, up to a bound: a client that is still sending does not
+    /// look for an answer, and a connection that nobody reads from stays until its time is up.
+    private func collectedBody() async throws -> ByteBuffer {
+        var buffer = ByteBuffer()
+        var size = 0
+        for try await part in body {
+            size += part.readableBytes
+            if size > Self.maximumBodyBytes {
+                buffer = ByteBuffer()
+                guard size <= Self.maximumDiscardedBytes else { break }
+            } else if buffer.readableBytes == 0 {
+                buffer = part
+            } else {
+                buffer.writeImmutableBuffer(part)
+            }
+        }
+        guard size <= Self.maximumBodyBytes else {
+            throw RequestFailure(.contentTooLarge, "RequestTooLarge", "The body has more than \(Self.maximumBodyBytes) bytes.")
+        }
+        return buffer
     }
+
+    private static var maximumDiscardedBytes: Int { 64 << 20 }
 
     /// What stock clients name themselves: `npm-1.45.0`. Without a dash it is none.
     func checkClientName() throws(RequestFailure) {

@@ -44,13 +44,19 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
                     channel.eventLoop.makeSucceededFuture(SyncHandshake(head) == nil ? nil : [:])
                 },
                 upgradePipelineHandler: { channel, head in
-                    channel.eventLoop.makeCompletedFuture { .sync(try becomeSyncSocket(channel, head)) }
+                    channel.eventLoop.makeCompletedFuture {
+                        let pipeline = channel.pipeline.syncOperations
+                        pipeline.removeHandler(context: try pipeline.context(handlerType: BrokenRequestHandler.self), promise: nil)
+                        return .sync(try becomeSyncSocket(channel, head))
+                    }
                 })
             let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(upgraders: [upgrader]) { channel in
                 channel.eventLoop.makeCompletedFuture { .http(try becomeHTTP(channel, logger: logger)) }
             }
-            let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-                configuration: .init(upgradeConfiguration: upgrade))
+            var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
+            configuration.enableErrorHandling = false
+            let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(configuration: configuration)
+            try channel.pipeline.syncOperations.addHandler(BrokenRequestHandler())
             return Value(channel: channel, negotiated: negotiated)
         }
     }
@@ -59,7 +65,6 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
         _ channel: any Channel, logger: Logger
     ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
         try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-        try channel.pipeline.syncOperations.addHandler(BrokenRequestHandler())
         try channel.pipeline.syncOperations.addHandler(HTTPConnectionStateHandler(idleTimeout: .seconds(120), logger: logger))
         return try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }
@@ -95,18 +100,40 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
     }
 }
 
-/// Ends a connection whose request breaks off or turns out to be no HTTP.
+/// Answers what is no HTTP with 400, and ends the connection; a request that breaks off gets no answer.
 ///
-/// NIO has answered by now if an answer was due. Passed on, the error would make Hummingbird answer once more, also after a
-/// complete response, which NIO takes for a mistake of ours and, in debug builds, stops the program for.
-private final class BrokenRequestHandler: ChannelInboundHandler {
-    typealias InboundIn = HTTPRequestPart
+/// In place of NIO's own handler, which also answers requests that have been answered, and connections that are closed: in
+/// debug builds that stops the program.
+private final class BrokenRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private var requestIsUnderWay = false
+    private var responseIsDue = false
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head: (requestIsUnderWay, responseIsDue) = (true, true)
+        case .body: break
+        case .end: requestIsUnderWay = false
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) { responseIsDue = false }
+        context.write(data, promise: promise)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is HTTPParserError {
-            context.close(promise: nil)
-        } else {
-            context.fireErrorCaught(error)
+        guard error is HTTPParserError else { return context.fireErrorCaught(error) }
+        if context.channel.isActive, !requestIsUnderWay, !responseIsDue {
+            let head = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: ["Connection": "close", "Content-Length": "0"])
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         }
+        context.close(promise: nil)
     }
 }

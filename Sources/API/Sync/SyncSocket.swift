@@ -11,6 +11,7 @@ final class SyncSocket: SyncOutbound {
     let channel: any Channel
     private let pending = Atomic(0)
     private let hasSentText = Atomic(false)
+    private let hasSaidGoodbye = Atomic(false)
     private let onRoom: @Sendable () -> Void
 
     /// - Parameter onRoom: called when a client that had fallen behind has caught up.
@@ -31,6 +32,9 @@ final class SyncSocket: SyncOutbound {
         }
     }
 
+    /// Whether no close frame was sent yet. One is all that a connection may have; the caller sends it now.
+    func takesGoodbye() -> Bool { !hasSaidGoodbye.exchange(true, ordering: .relaxed) }
+
     /// Whether a text frame was sent since this was asked last.
     func takeHasSentText() -> Bool { hasSentText.exchange(false, ordering: .relaxed) }
 
@@ -44,6 +48,7 @@ final class SyncSocket: SyncOutbound {
 
     /// Says good-bye, and ends the connection when the client has answered or has had time to.
     func close(code: WebSocketErrorCode?, reason: String) {
+        guard takesGoodbye() else { return }
         var data = ByteBuffer()
         if let code {
             data.write(webSocketErrorCode: code)
@@ -113,6 +118,8 @@ final class SyncSocketHandler: ChannelInboundHandler {
         guard !hasAnsweredClose else { return }
         hasAnsweredClose = true
         inbox.finish()
+        // The client's answer to ours.
+        guard socket.takesGoodbye() else { return context.close(promise: nil) }
         var data = ByteBuffer()
         var received = frame.unmaskedData
         if let code = received.readWebSocketErrorCode() { data.write(webSocketErrorCode: code) }
