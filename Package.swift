@@ -90,7 +90,7 @@ let package = Package(
         // Executables: mains only.
         .executableTarget(
             name: "attune-api",
-            dependencies: ["API", "Functions", "Settings", "Telemetry", nioCore, nioPosix, argumentParser, lifecycle, logging, metrics, unixSignals]),
+            dependencies: ["API", "Functions", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
         .executableTarget(
@@ -122,8 +122,8 @@ let package = Package(
         .testTarget(
             name: "LiveTests",
             dependencies: [
-                "Development", "Domain", "Feed", "Functions", "Live", "Postgres", "Registry", "Schema", "Store", "TestSupport",
-                "Wire", "WorkerTestSupport", logging,
+                "Development", "Domain", "Functions", "Live", "Postgres", "Registry", "Schema", "TestSupport", "Wire",
+                "WorkerTestSupport", logging,
             ]),
         .testTarget(
             name: "EndToEndTests",
@@ -136,7 +136,7 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Accounts", "Domain", "Functions", "Live", "Postgres", "Registry", "TestSupport", "Wire", "WorkerTestSupport",
+                "API", "Accounts", "Domain", "Functions", "Postgres", "Registry", "TestSupport", "Wire", "WorkerTestSupport",
                 crypto, cryptoExtras, nioCore, nioHTTP1, nioPosix,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),

@@ -5,7 +5,7 @@ import PackagePlugin
 struct ListFunctions: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
         guard let target = target as? SourceModuleTarget else { return [] }
-        let files = target.sourceFiles(withSuffix: ".swift").map(\.url).filter { $0.lastPathComponent != "Placeholder.swift" }
+        let files = target.sourceFiles(withSuffix: ".swift").map(\.url)
         let output = context.pluginWorkDirectoryURL.appending(path: "FunctionList.swift")
         return [
             .buildCommand(

@@ -20,6 +20,8 @@ public struct Worker: Service {
         public var dataFolder: String
         /// libpq's words.
         public var connectionString: String
+        /// For the change feed, when `connectionString` leads to PgBouncer, which replication does not pass through.
+        public var feedConnectionString: String?
         /// How many accounts one network may make in an hour.
         public var newAccountsPerHour = 200
         public var live = LiveQueries.Configuration()
@@ -66,7 +68,9 @@ public struct Worker: Service {
         let runner = FunctionRunner(
             functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret, logger: logger)
         let feed = LogicalSlotFeed(
-            connection: ConnectionSettings(connectionString: configuration.connectionString, applicationName: "attune-api feed"),
+            connection: ConnectionSettings(
+                connectionString: configuration.feedConnectionString ?? configuration.connectionString,
+                applicationName: "attune-api feed"),
             logger: logger)
         let live = LiveQueries(
             configuration: configuration.live, runner: runner, accounts: accounts, database: database, tickDatabase: tickDatabase,

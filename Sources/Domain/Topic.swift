@@ -9,7 +9,8 @@ public enum FeedTable: String, Sendable, CaseIterable {
 
     /// The published `uuid` columns by whose values queries may depend on rows.
     ///
-    /// The value of each, before and after the change, is in the replica identity or never changes.
+    /// A row's new values always come through the feed. An old value comes if it is in the replica identity; a deleted row of
+    /// which one does not counts as a change of the whole table.
     public var keys: [FeedKey] {
         switch self {
         case .users: [.id]

@@ -34,9 +34,7 @@ public enum FeedEvent: Sendable {
     /// Commits in commit order. With them, every commit up to `position` has been delivered.
     case commits([Commit], upTo: LogPosition)
     /// Nothing can be said about commits until the next `connected`, and snapshots have to be looked at instead.
-    ///
-    /// - Parameter isServerReachable: a connection could be made, but commits cannot be had yet or at all.
-    case disconnected(isServerReachable: Bool)
+    case disconnected
 }
 
 /// The stream of the database's commits. Nothing outside this module knows where it comes from.

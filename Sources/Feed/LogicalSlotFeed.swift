@@ -19,7 +19,6 @@ public struct LogicalSlotFeed: ChangeFeed {
     public func run(_ receive: @escaping @Sendable (FeedEvent) async -> Void) async {
         var failures = 0
         while !Task.isCancelled {
-            var isServerReachable = false
             do {
                 try await stream { event in
                     if case .connected = event { failures = 0 }
@@ -28,10 +27,8 @@ public struct LogicalSlotFeed: ChangeFeed {
             } catch {
                 guard !Task.isCancelled else { break }
                 logger.warning("the change feed was lost; beginning anew", metadata: ["error": "\(error)"])
-                // No free slot, or no logical decoding at all: the database itself answers.
-                isServerReachable = (error as? PostgresError)?.kind == .server
             }
-            await receive(.disconnected(isServerReachable: isServerReachable))
+            await receive(.disconnected)
             failures += 1
             let ceiling = min(2.0, 0.05 * Double(1 << min(failures, 10)))
             try? await Task.sleep(for: .seconds(Double.random(in: ceiling / 2...ceiling)))
@@ -43,7 +40,6 @@ public struct LogicalSlotFeed: ChangeFeed {
         defer { replication.close() }
         let slot = "attune_\(UInt64.random(in: .min ... .max))"
         // Waits for the transactions that are running now. Meanwhile the receiver looks at snapshots.
-        await receive(.disconnected(isServerReachable: true))
         try await replication.run(
             "CREATE_REPLICATION_SLOT \(slot) TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')", name: "replication.create_slot")
         try await replication.startStream(

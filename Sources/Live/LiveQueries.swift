@@ -32,9 +32,8 @@ public actor LiveQueries {
     enum FeedState {
         /// Commits are delivered.
         case connected
-        /// The database answers, but nobody tells what changes in it.
+        /// Nobody tells what changes, so snapshots are looked at, as far as the database answers.
         case polling
-        case away
     }
 
     let configuration: Configuration
@@ -47,7 +46,7 @@ public actor LiveQueries {
     let feed: any ChangeFeed
     let logger: Logger
 
-    var feedState = FeedState.away
+    var feedState = FeedState.polling
     /// Counts how often the feed was connected or lost. What was begun under another number may have missed commits.
     var feedEpoch: UInt64 = 0
     /// Every commit up to here has been delivered.
@@ -73,6 +72,8 @@ public actor LiveQueries {
     /// Where recent socket mutations were committed, whichever worker ran them, so that a repeat is told the original place.
     var recentRequests = RecentRequests(capacity: 65_536)
 
+    /// How long to wait before looking again whether a commit that is decoded has become visible.
+    var hiddenDelay = Duration.milliseconds(1)
     /// When the next tick comes by itself, if nobody asks for one earlier.
     private var scheduledTick: ContinuousClock.Instant?
     private let wakeUps: AsyncStream<Void>
@@ -104,7 +105,7 @@ public actor LiveQueries {
             group.addTask { [feed] in
                 await feed.run { await self.receive($0) }
                 // A cancelled feed delivers nothing more; a tick that waits for it would wait for ever.
-                await self.receive(.disconnected(isServerReachable: false))
+                await self.receive(.disconnected)
             }
             group.addTask { await self.tickForever() }
         }
@@ -155,8 +156,8 @@ public actor LiveQueries {
             guard !commits.isEmpty else { return }
             // While nobody watches, a tick now and then clears the commits away, and tells the session directory.
             if sessions.isEmpty { requestTick(after: .milliseconds(50)) } else { requestTick() }
-        case .disconnected(let isServerReachable):
-            feedState = isServerReachable ? .polling : .away
+        case .disconnected:
+            feedState = .polling
             accounts.sessions.feedIsCurrent(false)
             forgetFeed()
         }
@@ -269,7 +270,7 @@ public actor LiveQueries {
     // MARK: Status
 
     public struct Status: Sendable {
-        /// `connected`, `polling` or `away`.
+        /// `connected` or `polling`.
         public let feed: String
         public let sockets: Int
         public let queries: Int
@@ -280,7 +281,6 @@ public actor LiveQueries {
         let feed = switch feedState {
         case .connected: "connected"
         case .polling: "polling"
-        case .away: "away"
         }
         return Status(feed: feed, sockets: sessions.count, queries: queries.count, timestamp: timestamp)
     }

@@ -299,7 +299,7 @@ extension LiveQueries {
     ) async throws -> LogPosition {
         if let position = await recentPosition(of: request) { return position }
         if let epoch, let position = await commitPosition(of: request, session, epoch) { return position }
-        guard let row = try await database.read(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
+        guard let row = try await database.write(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
         return await remember(position, of: request)
     }
@@ -326,7 +326,9 @@ extension LiveQueries {
         return await withCheckedContinuation { session.mutations[request.requestID]?.waiter = $0 }
     }
 
-    private static let endOfLog = Statement("feed.end_of_log", "SELECT pg_current_wal_insert_lsn()::text")
+    /// Writes a record that says nothing, and gives its place: behind everything so far, Transitions' timestamps included.
+    private static let endOfLog = Statement(
+        "feed.end_of_log", "SELECT pg_logical_emit_message(true, 'attune.position', '')::text")
 
     /// The feed has delivered the commit of a socket's mutation, on whichever worker it ran.
     func noteCommit(of request: MutationRequest, at position: LogPosition) {

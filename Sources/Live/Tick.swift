@@ -19,7 +19,6 @@ extension LiveQueries {
 
     /// Answers for all commits and all wishes that have come since the last tick.
     func tick() async {
-        guard feedState != .away else { return }
         let started = ContinuousClock.now
         var attempts = 0
         var broken: Set<ObjectIdentifier> = []
@@ -35,7 +34,6 @@ extension LiveQueries {
                     if feedState == .polling, !sessions.isEmpty { requestTick(after: configuration.pollingInterval) }
                     return
                 case .again:
-                    guard feedState != .away else { return }
                     if attempts > 1 { try await Task.sleep(for: .microseconds(200 * min(attempts, 10))) }
                 }
             } catch {
@@ -123,8 +121,10 @@ extension LiveQueries {
         }
         for session in changed.values { show(session) }
         if !pendingCommits.isEmpty {
-            // Commits that are decoded before they are visible, or that came meanwhile.
-            if pendingCommits.contains(where: { $0.position > tickTimestamp }) { requestTick(after: .milliseconds(1)) }
+            // Commits that came meanwhile, or that are decoded before they are visible: while one waits for a standby that is
+            // long in coming, ticks look for it less and less often.
+            hiddenDelay = answered.isEmpty ? min(.milliseconds(50), hiddenDelay * 2) : .milliseconds(1)
+            requestTick(after: hiddenDelay)
         }
         if !dirty.isEmpty || sessions.values.contains(where: { $0.owesTransition && $0.changedIn >= number }) { requestTick() }
         return .done

@@ -48,10 +48,8 @@ public final class PostgresClient: Sendable {
         let opener = ConnectionOpener(settings: configuration.connection, naming: naming, logger: logger)
         // A statement that waits for a lock holds up what stands behind it in the same pipeline. Reads do not wait for
         // locks, so theirs are deep; a writing statement that finds no shallow pipeline waits for the first that is.
-        readers = SharedPipelines(
-            opener: opener, size: configuration.readers, depth: 64, sendsTogether: true, configuration: configuration)
-        writers = SharedPipelines(
-            opener: opener, size: configuration.writers, depth: 4, sendsTogether: false, configuration: configuration)
+        readers = SharedPipelines(opener: opener, size: configuration.readers, depth: 64, configuration: configuration)
+        writers = SharedPipelines(opener: opener, size: configuration.writers, depth: 4, configuration: configuration)
         leases = LeasePool(opener: opener, configuration: configuration)
         reactor.submit { [readers, writers, leases, reactor] in
             Self.watchClock(reactor, readers: readers, writers: writers, leases: leases)
@@ -192,11 +190,7 @@ final class SharedPipelines: @unchecked Sendable {
     private let opener: ConnectionOpener
     private let size: Int
     private let depth: Int
-    /// Units that arrive in one turn of the reactor go out as one, with one sync point: the server then sends their answers
-    /// together too, which saves both sides most of their system calls. For reads: if one fails, all run again, alone.
-    private let sendsTogether: Bool
     private let configuration: PostgresClient.Configuration
-    private var gathered: [Unit] = []
     private var connections: [Connection] = []
     private var opening = 0
     private var failures = 0
@@ -204,58 +198,14 @@ final class SharedPipelines: @unchecked Sendable {
     private var waiting: Deque<(unit: Unit, since: UInt64)> = []
     private(set) var isClosed = false
 
-    init(
-        opener: ConnectionOpener, size: Int, depth: Int, sendsTogether: Bool, configuration: PostgresClient.Configuration
-    ) {
+    init(opener: ConnectionOpener, size: Int, depth: Int, configuration: PostgresClient.Configuration) {
         self.opener = opener
         self.size = size
         self.depth = depth
-        self.sendsTogether = sendsTogether
         self.configuration = configuration
     }
 
     func submit(_ unit: Unit) {
-        guard sendsTogether else { return dispatch(unit) }
-        if gathered.isEmpty {
-            Reactor.shared.atEndOfTurn { [weak self] in self?.sendGathered() }
-        }
-        gathered.append(unit)
-    }
-
-    /// So many reads at most wait for each other's answers.
-    private static let largestGathering = 16
-
-    private func sendGathered() {
-        var rest = gathered[...]
-        gathered = []
-        while !rest.isEmpty {
-            let units = Array(rest.prefix(Self.largestGathering))
-            rest = rest.dropFirst(units.count)
-            dispatch(units.count == 1 ? units[0] : together(units))
-        }
-    }
-
-    private func together(_ units: [Unit]) -> Unit {
-        Unit(statements: units.flatMap(\.statements), timeout: units.map(\.timeout).max() ?? .zero) { [weak self] outcome in
-            switch outcome {
-            case .success(let results):
-                var rest = results[...]
-                for unit in units {
-                    unit.completion(.success(Array(rest.prefix(unit.statements.count))))
-                    rest = rest.dropFirst(unit.statements.count)
-                }
-            case .failure(let error) where error.sqlState != nil && error.kind != .connectionLost:
-                // One of them is to blame, and finds out alone.
-                for unit in units {
-                    if let self { dispatch(unit) } else { unit.completion(.failure(PostgresError(.closed))) }
-                }
-            case .failure(let error):
-                for unit in units { unit.completion(.failure(error.named(unit.statements.first?.statement.name))) }
-            }
-        }
-    }
-
-    private func dispatch(_ unit: Unit) {
         let name = unit.statements.first?.statement.name
         guard !isClosed else { return unit.completion(.failure(PostgresError(.closed, statement: name))) }
         if waiting.isEmpty, let connection = freest() {

@@ -33,8 +33,6 @@ final class Reactor: Sendable {
         var pollables: [UInt64: any Pollable] = [:]
         var nextKey: UInt64 = 1
         var timers: [Timer] = []
-        /// What is to be done once with all that one turn has brought.
-        var endOfTurn: [() -> Void] = []
         var nextTimer: UInt64 = 0
     }
 
@@ -97,11 +95,6 @@ final class Reactor: Sendable {
         epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
     }
 
-    /// Calls `work` when everything that has arrived by now has been looked at: to send at once what belongs together.
-    func atEndOfTurn(_ work: @escaping () -> Void) {
-        state.endOfTurn.append(work)
-    }
-
     /// Calls `fire` on the reactor after `delay`.
     func after(_ delay: Duration, _ fire: @escaping () -> Void) {
         state.nextTimer += 1
@@ -125,7 +118,6 @@ final class Reactor: Sendable {
         }
         for item in work { item() }
         fireTimers()
-        endTurn()
         let count = epoll_wait(epoll, &events, Int32(events.count), work.isEmpty ? millisecondsToNextTimer() : 0)
         if work.isEmpty { inbox.withLock { $0.isAsleep = false } }
         for index in 0..<Int(max(0, count)) {
@@ -138,15 +130,6 @@ final class Reactor: Sendable {
                 pollable.socketIsReady(
                     readable: failed || event.events & EPOLLIN.rawValue != 0, writable: event.events & EPOLLOUT.rawValue != 0)
             }
-        }
-        endTurn()
-    }
-
-    private func endTurn() {
-        while !state.endOfTurn.isEmpty {
-            let work = state.endOfTurn
-            state.endOfTurn = []
-            for item in work { item() }
         }
     }
 

@@ -46,7 +46,7 @@ public struct FunctionRunner: Sendable {
             let shown = canonicalName ?? String(name.prefix(128))
             let text = isPublicCall
                 ? "Could not find public function for '\(shown)'."
-                : "Could not find function for '\(shown)'. Did you forget to run `script/server` on the newest version?"
+                : "Could not find function for '\(shown)'. Did you forget to run the newest version?"
             throw FunctionFailure(APIError(.notFound, text), requestID: requestID, text: text)
         }
         return function

@@ -6,6 +6,8 @@ public struct APISettings: Sendable {
     public let host: String
     public let port: Int
     public let databaseURL: Secret<String>
+    /// Straight to the server, when `databaseURL` leads to PgBouncer.
+    public let feedDatabaseURL: Secret<String>?
     /// Absolute path. Holds the keys.
     public let dataDirectory: String
     /// Public origin, without a slash at the end: the issuer of tokens.
@@ -27,6 +29,7 @@ public struct APISettings: Sendable {
         host = reader.read(withDefault: SettingCatalog.host)
         port = reader.read(withDefault: SettingCatalog.port)
         databaseURL = reader.readDatabaseURL()
+        feedDatabaseURL = reader.read(SettingCatalog.feedDatabaseURL)
         dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
         siteURL = reader.read(SettingCatalog.siteURL) ?? localOrigin(host: host, port: port)
         trustedProxies = reader.read(withDefault: SettingCatalog.trustedProxies)

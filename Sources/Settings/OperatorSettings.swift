@@ -24,6 +24,8 @@ public struct OperatorSettings: Sendable {
     ) throws(SettingsError) {
         var reader = SettingsReader(environment: environment, overrides: overrides)
         databaseURL = reader.read(SettingCatalog.databaseURL)
+        // For the workers, which take it from the environment.
+        _ = reader.read(SettingCatalog.feedDatabaseURL)
         dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
         host = reader.read(withDefault: SettingCatalog.host)
         port = reader.read(withDefault: SettingCatalog.port)

@@ -5,6 +5,9 @@ public enum SettingCatalog {
     public static let databaseURL = Setting<Secret<String>>.secret(
         "DATABASE_URL", "PostgreSQL, as a libpq connection string or URI; when set, `attune dev` starts no cluster of its own")
 
+    public static let feedDatabaseURL = Setting<Secret<String>>.secret(
+        "ATTUNE_FEED_DATABASE_URL", "the same database without PgBouncer in between, for the change feed; if not given, DATABASE_URL")
+
     public static let dataDirectory = Setting<String>.text(
         "ATTUNE_DATA_DIR", "folder for the private cluster, keys and spool", default: ".attune")
 

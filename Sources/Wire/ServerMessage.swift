@@ -174,17 +174,6 @@ public enum ServerMessage {
         }
     }
 
-    public static func fatalError(_ message: String) -> [UInt8] {
-        JSONWriter.bytes { writer in
-            writer.beginObject()
-            writer.key("type")
-            writer.string("FatalError")
-            writer.key("error")
-            writer.string(message)
-            writer.endObject()
-        }
-    }
-
     public static let ping = Array(#"{"type":"Ping"}"#.utf8)
 
     /// A large Transition in pieces, for clients that know them (convex-protocol.md 3.9).

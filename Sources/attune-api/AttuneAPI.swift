@@ -3,8 +3,6 @@ import ArgumentParser
 import Functions
 import Logging
 import Metrics
-import NIOCore
-import NIOPosix
 import ServiceLifecycle
 import Settings
 import Telemetry
@@ -17,11 +15,6 @@ struct AttuneAPI: AsyncParsableCommand {
         commandName: "attune-api", abstract: "Serves the function API and the sync socket.", version: attuneVersion)
 
     func run() async throws {
-        // One thread for sockets and functions alike: a request leaves it only to ask PostgreSQL. Threads that hand each
-        // other requests would spend more time waking up than working; more cores are used by more workers.
-        NIOSingletons.groupLoopCountSuggestion = 1
-        NIOSingletons.unsafeTryInstallSingletonPosixEventLoopGroupAsConcurrencyGlobalExecutor()
-
         let settings = try APISettings()
         LoggingSystem.bootstrapLines(level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
         let logger = Logger(label: "attune-api")
@@ -34,6 +27,7 @@ struct AttuneAPI: AsyncParsableCommand {
                 addresses: ClientAddressResolver(trustedProxies: settings.trustedProxies),
                 allowsOrigin: settings.allowedOrigins.contains),
             siteURL: settings.siteURL, dataFolder: settings.dataDirectory, connectionString: settings.databaseURL.revealed)
+        configuration.feedConnectionString = settings.feedDatabaseURL?.revealed
         configuration.newAccountsPerHour = settings.newAccountsPerHour
         let worker = try Worker(configuration, functions: allFunctions, metrics: metrics, logger: logger) { port in
             logger.notice("accepting connections", metadata: ["port": "\(port)"])

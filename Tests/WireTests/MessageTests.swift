@@ -75,7 +75,6 @@ struct ServerMessageTests {
         #expect(
             text(ServerMessage.authError("expired", baseVersion: 2, authUpdateAttempted: true))
                 == #"{"type":"AuthError","error":"expired","baseVersion":2,"authUpdateAttempted":true}"#)
-        #expect(text(ServerMessage.fatalError("bad")) == #"{"type":"FatalError","error":"bad"}"#)
         #expect(text(ServerMessage.ping) == #"{"type":"Ping"}"#)
     }
 

@@ -40,12 +40,12 @@ struct ServiceRoutes: Sendable {
         return response
     }
 
-    /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (the slot),
-    /// `polling` (a snapshot now and then, until the slot is there), or `away`.
+    /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (the slot) or
+    /// `polling` (a snapshot now and then, until the slot is there).
     private func ready() async throws -> Response {
         let status = await live.status
         let databaseAnswers = (try? await database.read(Self.probe())) != nil
-        let isReady = databaseAnswers && status.feed != "away" && !readiness.isDraining
+        let isReady = databaseAnswers && !readiness.isDraining
         return Response(
             status: isReady ? .ok : .serviceUnavailable,
             json: JSONWriter.bytes { writer in
