@@ -145,8 +145,8 @@ let package = Package(
     ]
 )
 
-// Handlers are generic over their arguments and results, and records are written field by field. Compiled for their types
-// they cost a third of what they cost otherwise, and the types are in other modules.
+// Handlers are generic over their arguments and results, and rows and records are read and written field by field. This
+// compiles them for their types, which are in other modules.
 for target in package.targets where [.regular, .executable].contains(target.type) {
     target.swiftSettings = [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 }

@@ -36,7 +36,7 @@ public struct Arguments<Values: Sendable>: Sendable {
     let validator: Validator
     let decode: @Sendable (ConvexValue) throws -> Values
 
-    // Parameter packs stay in here. Asynchronous functions generic over them are slow, and hard on the compiler.
+    // Parameter packs stay in here: handlers are generic over one type, the tuple.
     public init<each Value: Sendable>(_ arguments: repeat Argument<each Value>) where Values == (repeat each Value) {
         var fields: [Validator.Field] = []
         for argument in repeat each arguments { fields.append(argument.field) }
