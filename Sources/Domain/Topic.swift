@@ -58,7 +58,6 @@ public struct Topic: Hashable, Sendable {
     }
 
     public static func user(_ id: UserID) -> Topic { Topic(.users, .id, id.uuid) }
-    public static func session(_ id: SessionID) -> Topic { Topic(.sessions, .id, id.uuid) }
     public static func conversation(_ id: ConversationID) -> Topic { Topic(.conversations, .id, id.uuid) }
     public static func messages(in id: ConversationID) -> Topic { Topic(.messages, .conversationID, id.uuid) }
     public static func messages(from id: UserID) -> Topic { Topic(.messages, .senderID, id.uuid) }

@@ -64,7 +64,7 @@ extension LiveQueries {
         var answered: [Commit] = []
         var tickTimestamp = timestamp
         var brokenNow = broken
-        var changed: [ObjectIdentifier: SyncSession] = [:]
+        var runs: [ObjectIdentifier: FunctionRunner.QueryRun] = [:]
 
         let outcome: TickOutcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
             let moment = try await Moment.current(in: transaction)
@@ -93,15 +93,11 @@ extension LiveQueries {
             let touched = touchedQueries(answered)
             toRun.merge(touched) { query, _ in query }
 
-            let runs = try await run(toRun, in: transaction, broken: &brokenNow)
+            runs = try await run(toRun, in: transaction, broken: &brokenNow)
             guard brokenNow.count == broken.count else { return .again }
             if !runsEverything, let report = configuration.missedInvalidation {
-                reportMissedInvalidations(runs, touched: touched, report)
+                reportMissedInvalidations(runs, of: toRun, touched: touched, report)
             }
-
-            // From here on nothing waits, so nobody sees half of it.
-            for (query, result) in runs { apply(result, to: query, changed: &changed) }
-            for (query, result) in runs { fixRange(of: query, journal: result.journal, changed: &changed) }
             return .done
         }
         guard case .done = outcome else {
@@ -109,6 +105,11 @@ extension LiveQueries {
             return .again
         }
 
+        // From here on nothing waits, not even for the transaction's end: results and their timestamp change together, or a
+        // client that is shown something in between would get new results under the old timestamp.
+        var changed: [ObjectIdentifier: SyncSession] = [:]
+        for (id, query) in toRun { if let run = runs[id] { apply(run, to: query, changed: &changed) } }
+        for (id, query) in toRun { if let run = runs[id] { fixRange(of: query, journal: run.journal, changed: &changed) } }
         timestamp = tickTimestamp
         lastTick = number
         // Unless commits were missed meanwhile.
@@ -152,13 +153,13 @@ extension LiveQueries {
     /// without it.
     private func run(
         _ queries: [ObjectIdentifier: LiveQuery], in transaction: Transaction, broken: inout Set<ObjectIdentifier>
-    ) async throws -> [(LiveQuery, FunctionRunner.QueryRun)] {
-        var runs: [(LiveQuery, FunctionRunner.QueryRun)] = []
+    ) async throws -> [ObjectIdentifier: FunctionRunner.QueryRun] {
+        var runs: [ObjectIdentifier: FunctionRunner.QueryRun] = [:]
         var jobs: [QueryJob] = []
         for (id, query) in queries {
             if broken.contains(id) {
                 let failure = FunctionFailure.unexpected(requestID: .random())
-                runs.append((query, FunctionRunner.QueryRun(failure: failure, topics: query.topics, journal: query.key.journal)))
+                runs[id] = FunctionRunner.QueryRun(failure: failure, topics: query.topics, journal: query.key.journal)
             } else {
                 jobs.append(
                     QueryJob(id: id, function: query.function, arguments: query.arguments, caller: query.caller, journal: query.key.journal))
@@ -166,7 +167,7 @@ extension LiveQueries {
         }
         for done in try await run(jobs, in: transaction) {
             if done.hasEndedTransaction { broken.insert(done.id) }
-            if let query = queries[done.id] { runs.append((query, done.run)) }
+            runs[done.id] = done.run
         }
         return runs
     }
@@ -223,11 +224,11 @@ extension LiveQueries {
     }
 
     private func reportMissedInvalidations(
-        _ runs: [(LiveQuery, FunctionRunner.QueryRun)], touched: [ObjectIdentifier: LiveQuery],
-        _ report: @Sendable (FunctionPath) -> Void
+        _ runs: [ObjectIdentifier: FunctionRunner.QueryRun], of queries: [ObjectIdentifier: LiveQuery],
+        touched: [ObjectIdentifier: LiveQuery], _ report: @Sendable (FunctionPath) -> Void
     ) {
-        for (query, run) in runs where touched[ObjectIdentifier(query)] == nil && dirty[ObjectIdentifier(query)] == nil {
-            if let old = query.result, !old.isSame(as: LiveResult(run)) { report(query.key.path) }
+        for (id, query) in queries where touched[id] == nil && dirty[id] == nil {
+            if let run = runs[id], let old = query.result, !old.isSame(as: LiveResult(run)) { report(query.key.path) }
         }
     }
 

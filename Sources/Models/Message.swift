@@ -50,19 +50,11 @@ public struct Message: ConvexObject {
         """
     public static let columnCount = 7
 
-    public init(
-        id: MessageID, content: String, senderID: UserID, recipientID: UserID, conversationID: ConversationID, read: Bool,
-        createdAt: Instant
-    ) {
-        self.id = id
-        self.content = content
-        self.senderID = senderID
-        self.recipientID = recipientID
-        self.conversationID = conversationID
-        self.read = read
-        self.createdAt = createdAt
-    }
+    /// The longest content, in bytes of UTF-8.
+    public static let maximumContentBytes = 16 << 10
+}
 
+extension Message {
     /// Reads `columns`, of which the first is number `first`.
     public init(_ row: Row, first: Int = 0) throws {
         id = try row.decode(first)
@@ -73,7 +65,4 @@ public struct Message: ConvexObject {
         read = try row.decode(first + 5)
         createdAt = try row.decode(first + 6)
     }
-
-    /// The longest content, in bytes of UTF-8.
-    public static let maximumContentBytes = 16 << 10
 }

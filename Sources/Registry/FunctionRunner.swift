@@ -30,9 +30,6 @@ public struct FunctionRunner: Sendable {
         self.logger = logger
     }
 
-    /// Every function, in order of its name.
-    public var all: [FunctionDefinition] { functions.values.sorted { $0.path.description < $1.path.description } }
-
     // MARK: Finding
 
     /// A function by the name a client gave, whatever its kind.

@@ -25,7 +25,7 @@ struct ServiceRoutes: Sendable {
         router.get("health/ready") { _, _ in try await ready() }
         router.get("metrics") { _, _ in
             Response(
-                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                status: .ok, headers: [.contentType: PrometheusRegistry.contentType],
                 body: .init(byteBuffer: ByteBuffer(bytes: metrics.render())))
         }
         router.get(".well-known/openid-configuration") { _, _ in document(accounts.discoveryDocument) }
