@@ -102,6 +102,8 @@ let package = Package(
 
         // What script/bench measures against.
         .executableTarget(name: "bench-echo", dependencies: [hummingbird, logging], path: "bench/http/echo"),
+        .executableTarget(
+            name: "bench-live", dependencies: ["CLibpq", deque, nioCore, nioPosix], path: "bench/live/load"),
 
         // Tests.
         .target(name: "TestSupport", dependencies: ["Postgres", "Schema", logging]),

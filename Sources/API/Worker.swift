@@ -67,11 +67,12 @@ public struct Worker: Service {
         let accounts = Accounts(database: database, keys: keys, configuration: accountsConfiguration, logger: logger)
         let runner = FunctionRunner(
             functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret, logger: logger)
-        let feed = LogicalSlotFeed(
-            connection: ConnectionSettings(
-                connectionString: configuration.feedConnectionString ?? configuration.connectionString,
-                applicationName: "attune-api feed"),
-            logger: logger)
+        let feed = FallbackFeed(
+            LogicalSlotFeed(
+                connection: ConnectionSettings(
+                    connectionString: configuration.feedConnectionString ?? configuration.connectionString,
+                    applicationName: "attune-api feed"),
+                logger: logger))
         let live = LiveQueries(
             configuration: configuration.live, runner: runner, accounts: accounts, database: database, tickDatabase: tickDatabase,
             feed: feed, logger: logger)

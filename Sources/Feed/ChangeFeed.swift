@@ -30,15 +30,20 @@ public struct Commit: Sendable {
 /// What a feed tells.
 public enum FeedEvent: Sendable {
     /// Commits are delivered from now on; anything may have changed before.
+    ///
+    /// Every commit that is not delivered afterwards is visible to snapshots that are taken from now on.
     case connected
-    /// Commits in commit order. With them, every commit up to `position` has been delivered.
+    /// Commits in commit order. With them, every commit up to `position` has been delivered, and is on the disk.
     case commits([Commit], upTo: LogPosition)
-    /// Nothing can be said about commits until the next `connected`, and snapshots have to be looked at instead.
+    /// No commit is delivered until the next `connected`. What there was since the last `commits` may be missed.
     case disconnected
+    /// Commits cannot be delivered, and anything may have changed: it is time to look at a snapshot. Says nothing while
+    /// connected.
+    case poll
 }
 
 /// The stream of the database's commits. Nothing outside this module knows where it comes from.
 public protocol ChangeFeed: Sendable {
-    /// Delivers events to `receive`, one at a time, until the task is cancelled. Reconnects by itself.
+    /// Delivers events to `receive` until the task is cancelled. Reconnects by itself. The receiver takes one event at a time.
     func run(_ receive: @escaping @Sendable (FeedEvent) async -> Void) async
 }

@@ -1,6 +1,7 @@
 import Domain
 import Logging
 import Postgres
+import Synchronization
 
 /// Reads commits through a temporary logical replication slot of its own (`pgoutput`).
 ///
@@ -39,9 +40,10 @@ public struct LogicalSlotFeed: ChangeFeed {
         let replication = try await ReplicationConnection.open(connection)
         defer { replication.close() }
         let slot = "attune_\(UInt64.random(in: .min ... .max))"
-        // Waits for the transactions that are running now. Meanwhile the receiver looks at snapshots.
+        // Waits for the transactions that are running now.
         try await replication.run(
             "CREATE_REPLICATION_SLOT \(slot) TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')", name: "replication.create_slot")
+        try await waitForUndelivered(replication)
         try await replication.startStream(
             """
             START_REPLICATION SLOT \(slot) LOGICAL 0/0 (
@@ -50,6 +52,31 @@ public struct LogicalSlotFeed: ChangeFeed {
         await receive(.connected)
         logger.info("the change feed is connected", metadata: ["slot": "\(slot)"])
 
+        let progress = Progress()
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await watch(replication, progress) }
+            defer { group.cancelAll() }
+            try await read(replication, progress, receive)
+        }
+    }
+
+    /// A transaction whose commit record stands before the slot's beginning is not delivered, and may not be visible yet
+    /// either (it waits for a standby, say). It is among those that run after the slot was made, so they are waited for.
+    private func waitForUndelivered(_ replication: ReplicationConnection) async throws {
+        guard let next = try await replication.run("SELECT pg_snapshot_xmax(pg_current_snapshot())", name: "replication.next").first?[0]
+        else { throw CommitDecoder.Malformed() }
+        var delay = Duration.milliseconds(1)
+        while try await replication.run(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= '\(next)'::xid8", name: "replication.are_over"
+        ).first?[0] != "t" {
+            try await Task.sleep(for: delay)
+            delay = min(delay * 2, .milliseconds(50))
+        }
+    }
+
+    private func read(
+        _ replication: ReplicationConnection, _ progress: Progress, _ receive: (FeedEvent) async -> Void
+    ) async throws {
         var decoder = CommitDecoder()
         var position = LogPosition.zero
         var confirmedAt = ContinuousClock.now
@@ -68,12 +95,46 @@ public struct LogicalSlotFeed: ChangeFeed {
                     break
                 }
             }
+            progress.reach(position)
             await receive(.commits(commits, upTo: position))
             // Confirming lets the server forget the log behind us. Once a second is enough, and leaves the server behind
             // what it has sent most of the time, which is when it reports its progress before it sleeps.
             if replyRequested || ContinuousClock.now - confirmedAt > .seconds(1) {
                 replication.confirm(position.rawValue)
                 confirmedAt = .now
+            }
+        }
+    }
+
+    /// Asks a silent server whether it is there, and gives up on one that does not answer: a connection with nobody at its
+    /// other end, or a sender that was stopped, would hold up all live queries.
+    private func watch(_ replication: ReplicationConnection, _ progress: Progress) async throws {
+        var silentSeconds = 0
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            let (position, hasMoved) = progress.sinceLastAsked()
+            silentSeconds = hasMoved ? 0 : silentSeconds + 1
+            guard silentSeconds < Self.patience else {
+                logger.warning("the server has fallen silent", metadata: ["seconds": "\(silentSeconds)"])
+                return replication.close()
+            }
+            if silentSeconds > 0 { replication.confirm(position.rawValue, requestReply: true) }
+        }
+    }
+
+    /// Seconds of silence, each begun with a question, after which nobody is there.
+    private static let patience = 5
+
+    /// How far the stream has come, and whether it still comes.
+    private final class Progress: Sendable {
+        private let state = Mutex((position: LogPosition.zero, hasMoved: false))
+
+        func reach(_ position: LogPosition) { state.withLock { $0 = (position, true) } }
+
+        func sinceLastAsked() -> (position: LogPosition, hasMoved: Bool) {
+            state.withLock { state in
+                defer { state.hasMoved = false }
+                return state
             }
         }
     }

@@ -14,8 +14,6 @@ import Wire
 /// only notes what has changed: commits, from the feed, and what clients watch, from their sockets (`SyncSession+Messages`).
 public actor LiveQueries {
     public struct Configuration: Sendable {
-        /// How often to look at a snapshot while the feed cannot say what changed.
-        public var pollingInterval: Duration = .milliseconds(250)
         /// Mutations that one socket may have waiting (convex-protocol.md, limits of the real service).
         public var maximumMutationsPerSocket = 1000
         /// Queries that one socket may watch.
@@ -32,7 +30,9 @@ public actor LiveQueries {
     enum FeedState {
         /// Commits are delivered.
         case connected
-        /// Nobody tells what changes, so snapshots are looked at, as far as the database answers.
+        /// Nothing is known until the feed is connected or says that it is time to poll. Clients keep what they have.
+        case connecting
+        /// Nobody tells what changes. Snapshots are looked at when the feed says so.
         case polling
     }
 
@@ -46,7 +46,7 @@ public actor LiveQueries {
     let feed: any ChangeFeed
     let logger: Logger
 
-    var feedState = FeedState.polling
+    var feedState = FeedState.connecting
     /// Counts how often the feed was connected or lost. What was begun under another number may have missed commits.
     var feedEpoch: UInt64 = 0
     /// Every commit up to here has been delivered.
@@ -59,6 +59,12 @@ public actor LiveQueries {
     var feedWaiter: (position: LogPosition, continuation: CheckedContinuation<Bool, Never>)?
 
     var sessions: [ObjectIdentifier: SyncSession] = [:]
+    /// Those to whom a Transition is due that could not be sent yet.
+    var waiting: [ObjectIdentifier: SyncSession] = [:]
+    /// The signed-in ones, by who they are.
+    var sessionsByUser = SessionIndex<UserID>()
+    /// The connected ones, by the id that they gave themselves. There can be two: the old socket of a client that has come back.
+    var sessionsByClient = SessionIndex<UUIDBits>()
     var queries: [LiveQuery.Key: LiveQuery] = [:]
     /// Queries that have to run although no new commit touches them: new ones, and those whose tick failed.
     var dirty: [ObjectIdentifier: LiveQuery] = [:]
@@ -80,6 +86,7 @@ public actor LiveQueries {
     private let wakeUp: AsyncStream<Void>.Continuation
 
     let ticks = Metrics.Timer(label: "attune_tick_duration")
+    let repeatedTicks = Counter(label: "attune_ticks_repeated_total")
     let executions = Counter(label: "attune_live_query_runs_total")
     let transitions = Counter(label: "attune_transitions_total")
     let socketGauge = Gauge(label: "attune_sockets")
@@ -157,9 +164,14 @@ public actor LiveQueries {
             // While nobody watches, a tick now and then clears the commits away, and tells the session directory.
             if sessions.isEmpty { requestTick(after: .milliseconds(50)) } else { requestTick() }
         case .disconnected:
-            feedState = .polling
+            feedState = .connecting
             accounts.sessions.feedIsCurrent(false)
             forgetFeed()
+        case .poll:
+            guard feedState != .connected else { return }
+            feedState = .polling
+            everythingIsDirty = true
+            if !sessions.isEmpty { requestTick() }
         }
     }
 
@@ -218,7 +230,10 @@ public actor LiveQueries {
         return await withCheckedContinuation { feedWaiter = (position, $0) }
     }
 
-    private static let flush = Statement("feed.flush", "SELECT pg_logical_emit_message(true, 'attune.flush', '')")
+    /// A commit that says nothing, for which everything before it goes to the disk; it waits for no standby.
+    static let flush = Statement(
+        "feed.flush",
+        "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'attune.flush', '')")
 
     // MARK: What is watched
 
@@ -239,13 +254,13 @@ public actor LiveQueries {
     }
 
     func addWatcher(_ session: SyncSession, to query: LiveQuery) {
-        query.watchers[ObjectIdentifier(session)] = session
+        query.watchers.insert(session)
     }
 
     /// Takes a session off a query that none of its subscriptions watches any more; a query without watchers is forgotten.
     func removeWatcher(_ session: SyncSession, from query: LiveQuery) {
         guard !session.subscriptions.values.contains(where: { $0.query === query }) else { return }
-        query.watchers[ObjectIdentifier(session)] = nil
+        query.watchers.remove(session)
         if query.watchers.isEmpty { forget(query) }
     }
 
@@ -270,7 +285,7 @@ public actor LiveQueries {
     // MARK: Status
 
     public struct Status: Sendable {
-        /// `connected` or `polling`.
+        /// `connected`, `connecting` or `polling`.
         public let feed: String
         public let sockets: Int
         public let queries: Int
@@ -280,6 +295,7 @@ public actor LiveQueries {
     public var status: Status {
         let feed = switch feedState {
         case .connected: "connected"
+        case .connecting: "connecting"
         case .polling: "polling"
         }
         return Status(feed: feed, sockets: sessions.count, queries: queries.count, timestamp: timestamp)

@@ -70,14 +70,17 @@ extension LiveQueries {
     // MARK: Coming and going
 
     private func join(_ session: SyncSession) {
-        sessions[ObjectIdentifier(session)] = session
+        sessions.insert(session)
         socketGauge.record(sessions.count)
     }
 
     func leave(_ session: SyncSession) {
         guard session.isOpen else { return }
         session.isOpen = false
-        sessions[ObjectIdentifier(session)] = nil
+        sessions.remove(session)
+        waiting.remove(session)
+        if let user = session.caller.principal?.userID { sessionsByUser.remove(session, at: user) }
+        if let client = session.connect?.sessionID { sessionsByClient.remove(session, at: client) }
         socketGauge.record(sessions.count)
         let watched = session.subscriptions.values.compactMap(\.query)
         session.subscriptions = [:]
@@ -96,7 +99,7 @@ extension LiveQueries {
     }
 
     private func showWaiting() {
-        for session in sessions.values where session.owesTransition { show(session) }
+        for session in waiting.values { show(session) }
     }
 
     private func refuse(_ session: SyncSession, _ error: any Error) {
@@ -153,6 +156,7 @@ extension LiveQueries {
             session.earliest = observed
         }
         session.connect = connect
+        sessionsByClient.insert(session, at: connect.sessionID)
         if let clock = connect.clientMilliseconds, clock > 0, clock < 1e15 {
             session.clockSkew = Int64(clock - Instant.now().milliseconds)
         }
@@ -232,7 +236,7 @@ extension LiveQueries {
     /// A tick that begins from now on answers what the client has just asked for.
     private func noteChange(of session: SyncSession) {
         session.changedIn = begunTicks
-        session.owesTransition = true
+        owe(session)
         requestTick()
     }
 
@@ -333,7 +337,7 @@ extension LiveQueries {
     /// The feed has delivered the commit of a socket's mutation, on whichever worker it ran.
     func noteCommit(of request: MutationRequest, at position: LogPosition) {
         recentRequests.insert(request, at: position)
-        for session in sessions.values where session.connect?.sessionID == request.sessionID {
+        for session in sessionsByClient[request.sessionID].values {
             guard let mutation = session.mutations[request.requestID] else { continue }
             session.mutations[request.requestID]?.position = position
             session.mutations[request.requestID]?.waiter = nil
@@ -349,7 +353,7 @@ extension LiveQueries {
         session.mutations[requestID] = nil
         session.outbound.send(ServerMessage.mutationResponse(requestID: requestID, outcome: outcome, timestamp: position))
         if let position { session.owedPosition = max(session.owedPosition, position) }
-        session.owesTransition = true
+        owe(session)
         show(session)
         if session.owesTransition { requestTick() }
     }

@@ -101,8 +101,6 @@ final class SyncSession: @unchecked Sendable {
     var earliest = LogPosition.zero
     /// A Transition of at least this moment is due: a mutation was committed there.
     var owedPosition = LogPosition.zero
-    /// Its queries are other ones than when it was last looked at, as it has become somebody else.
-    var sourcesChanged = false
     /// The tick that was the last to have begun when query set or identity last changed; later ones take that in.
     var changedIn: UInt64 = 0
     /// Since when a Transition cannot be sent because `earliest` has not been reached.
@@ -142,4 +140,23 @@ struct QueryRequest: Sendable {
     let path: String
     let arguments: JSON
     let journal: String?
+}
+
+extension [ObjectIdentifier: SyncSession] {
+    mutating func insert(_ session: SyncSession) { self[ObjectIdentifier(session)] = session }
+    mutating func remove(_ session: SyncSession) { self[ObjectIdentifier(session)] = nil }
+}
+
+/// Sessions by something that several can have in common.
+struct SessionIndex<Key: Hashable> {
+    private var sessions: [Key: [ObjectIdentifier: SyncSession]] = [:]
+
+    subscript(_ key: Key) -> [ObjectIdentifier: SyncSession] { sessions[key] ?? [:] }
+
+    mutating func insert(_ session: SyncSession, at key: Key) { sessions[key, default: [:]].insert(session) }
+
+    mutating func remove(_ session: SyncSession, at key: Key) {
+        sessions[key]?.remove(session)
+        if sessions[key]?.isEmpty == true { sessions[key] = nil }
+    }
 }

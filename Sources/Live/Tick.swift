@@ -27,14 +27,18 @@ extension LiveQueries {
             begunTicks += 1
             do {
                 attempts += 1
-                switch try await attemptTick(toleratesGaps: attempts > 3, broken: &broken) {
+                switch try await attemptTick(broken: &broken) {
                 case .done:
                     let (seconds, attoseconds) = (ContinuousClock.now - started).components
                     ticks.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-                    if feedState == .polling, !sessions.isEmpty { requestTick(after: configuration.pollingInterval) }
                     return
                 case .again:
-                    if attempts > 1 { try await Task.sleep(for: .microseconds(200 * min(attempts, 10))) }
+                    repeatedTicks.increment()
+                    if attempts == Self.suspiciousAttempts {
+                        logger.warning("live queries wait for a commit that is in the log and not visible; is a standby away?")
+                    }
+                    // Mostly it is a matter of microseconds.
+                    if attempts > 1 { try await Task.sleep(for: min(.microseconds(100 * attempts * attempts), .milliseconds(50))) }
                 }
             } catch {
                 guard !Task.isCancelled else { return }
@@ -45,16 +49,15 @@ extension LiveQueries {
         }
     }
 
+    /// After so many attempts, about a second, it is said that something is odd.
+    private static let suspiciousAttempts = 40
+
     private var hasWork: Bool {
-        everythingIsDirty || (feedState == .polling && !sessions.isEmpty) || !pendingCommits.isEmpty || !dirty.isEmpty
-            || sessions.values.contains { $0.owesTransition || $0.sourcesChanged }
+        feedState != .connecting && (everythingIsDirty || !pendingCommits.isEmpty || !dirty.isEmpty || !waiting.isEmpty)
     }
 
-    /// - Parameters:
-    ///   - toleratesGaps: answer from a snapshot that does not see all commits up to the latest that it sees, with the
-    ///     timestamp before the first gap, rather than looking for a better one for ever.
-    ///   - broken: queries that ended an earlier attempt's transaction; they fail without being run.
-    private func attemptTick(toleratesGaps: Bool, broken: inout Set<ObjectIdentifier>) async throws -> TickOutcome {
+    /// - Parameter broken: queries that ended an earlier attempt's transaction; they fail without being run.
+    private func attemptTick(broken: inout Set<ObjectIdentifier>) async throws -> TickOutcome {
         let number = begunTicks
         let isExact = feedState == .connected
         let epoch = feedEpoch
@@ -70,10 +73,14 @@ extension LiveQueries {
             let moment = try await Moment.current(in: transaction)
             if isExact {
                 guard await feedReached(moment.position, epoch: epoch) else { return .again }
+            } else {
+                // What the log has in memory only is gone after a crash, and its positions are given out again.
+                _ = try await database.write(Self.flush())
             }
             let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
             let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
-            if let firstUnseen, let lastSeen = seen.last, firstUnseen.position < lastSeen.position, !toleratesGaps { return .again }
+            // It sees a commit and not the one before: there is no timestamp for that.
+            if let firstUnseen, let lastSeen = seen.last, firstUnseen.position < lastSeen.position { return .again }
             answered = seen
             if let firstUnseen, firstUnseen.position <= moment.position {
                 tickTimestamp = max(timestamp, LogPosition(firstUnseen.position.rawValue - 1))
@@ -117,9 +124,7 @@ extension LiveQueries {
         let answeredPositions = Set(answered.map(\.position))
         pendingCommits.removeAll { answeredPositions.contains($0.position) }
         executions.increment(by: toRun.count)
-        for session in sessions.values where session.owesTransition || session.sourcesChanged {
-            changed[ObjectIdentifier(session)] = session
-        }
+        changed.merge(waiting) { session, _ in session }
         for session in changed.values { show(session) }
         if !pendingCommits.isEmpty {
             // Commits that came meanwhile, or that are decoded before they are visible: while one waits for a standby that is
@@ -127,7 +132,7 @@ extension LiveQueries {
             hiddenDelay = answered.isEmpty ? min(.milliseconds(50), hiddenDelay * 2) : .milliseconds(1)
             requestTick(after: hiddenDelay)
         }
-        if !dirty.isEmpty || sessions.values.contains(where: { $0.owesTransition && $0.changedIn >= number }) { requestTick() }
+        if !dirty.isEmpty || waiting.values.contains(where: { $0.changedIn >= number }) { requestTick() }
         return .done
     }
 
@@ -236,23 +241,22 @@ extension LiveQueries {
 
     private func sessionsToRecheck(_ commits: [Commit], all: Bool, tick: UInt64) -> [SyncSession] {
         var users: Set<UserID> = []
-        var ended: Set<SessionID> = []
         var everybody = all
         for commit in commits {
             if !commit.wholeTables.isDisjoint(with: [.users, .sessions]) { everybody = true }
             for topic in commit.topics {
                 switch (topic.table, topic.key) {
-                case (.users, .id): users.insert(UserID(topic.value))
-                case (.sessions, .id): ended.insert(SessionID(topic.value))
+                case (.users, .id), (.sessions, .userID): users.insert(UserID(topic.value))
                 default: break
                 }
             }
         }
-        return sessions.values.filter { session in
-            // Who has signed in since the tick began may be unknown to its snapshot; the next one looks.
-            guard let principal = session.caller.principal, session.identityChangedIn < tick else { return false }
-            return everybody || session.identityIsUnchecked || users.contains(principal.userID) || ended.contains(principal.sessionID)
+        var rechecked = everybody ? sessions : waiting.filter { $0.value.identityIsUnchecked }
+        if !everybody {
+            for user in users { rechecked.merge(sessionsByUser[user]) { session, _ in session } }
         }
+        // Who has signed in since the tick began may be unknown to its snapshot; the next one looks.
+        return rechecked.values.filter { $0.caller.principal != nil && $0.identityChangedIn < tick }
     }
 
     /// Looks up, in the tick's snapshot, whether the sessions' sign-ins still hold and what their roles are.
@@ -284,8 +288,11 @@ extension LiveQueries {
     /// The session's queries are asked again as `caller`. What the client has been shown stays known, so that only
     /// differences are sent.
     func become(_ caller: Caller, _ session: SyncSession) {
+        if let user = session.caller.principal?.userID { sessionsByUser.remove(session, at: user) }
+        if let user = caller.principal?.userID { sessionsByUser.insert(session, at: user) }
         session.caller = caller
-        session.sourcesChanged = true
+        // Its results may be other ones now.
+        waiting.insert(session)
         let before = session.subscriptions
         for (queryID, subscription) in before {
             session.subscriptions[queryID]?.source = source(
@@ -311,10 +318,12 @@ extension LiveQueries {
     /// Sends the session a Transition, if one is due and possible: from what it was shown to the last tick's results.
     func show(_ session: SyncSession) {
         guard session.isOpen, session.connect != nil else { return }
-        session.sourcesChanged = false
         let changes = changesToShow(session)
-        guard !changes.isEmpty || session.owesTransition else { return }
-        session.owesTransition = true
+        guard !changes.isEmpty || session.owesTransition else {
+            waiting.remove(session)
+            return
+        }
+        owe(session)
         // What the client asked for last has to be in it.
         guard session.changedIn < lastTick else { return requestTick() }
         guard timestamp >= session.earliest else { return awaitEarliest(session) }
@@ -342,15 +351,25 @@ extension LiveQueries {
         for (queryID, subscription) in session.subscriptions { session.subscriptions[queryID]?.shown = subscription.result }
         session.removals = []
         session.shown = end
-        session.owesTransition = !isOwedOne
         session.waitingSince = nil
-        if !isOwedOne { requestTick(after: .milliseconds(5)) }
+        if isOwedOne {
+            session.owesTransition = false
+            waiting.remove(session)
+        } else {
+            requestTick(after: .milliseconds(5))
+        }
         transitions.increment()
         if text.count > Self.chunkBytes, session.kind.knowsChunks {
             for chunk in ServerMessage.chunks(of: text, maximumBytes: Self.chunkBytes) { session.outbound.send(chunk) }
         } else {
             session.outbound.send(text)
         }
+    }
+
+    /// A Transition is due to the session, whatever its queries come to.
+    func owe(_ session: SyncSession) {
+        session.owesTransition = true
+        waiting.insert(session)
     }
 
     /// Beyond this a Transition goes in pieces; the original's limit.

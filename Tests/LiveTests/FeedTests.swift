@@ -202,11 +202,7 @@ struct VisibilityTests {
                 let list = client.add("messages:list", ["conversationId": conversation.json])
                 try await client.wait(for: "the list") { $0.value(list) }
                 try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
-                try await worker.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-                try await worker.sql("SELECT pg_reload_conf()")
-                try await eventually("commits wait") {
-                    try await worker.sql("SHOW synchronous_standby_names")[0].decode(0, as: String.self) == "nobody"
-                }
+                try await worker.waitForStandby("nobody")
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await worker.insertMessage("held back", from: ben, to: ann) }
                     try await eventually("the commit waits") {
@@ -221,12 +217,90 @@ struct VisibilityTests {
                     }
                     let held = client.state.version.timestamp
                     // Statements that commit nothing do not wait.
-                    try await worker.sql("ALTER SYSTEM RESET synchronous_standby_names")
-                    try await worker.sql("SELECT pg_reload_conf()")
+                    try await worker.waitForStandby(nil)
                     let state = try await client.wait(for: "the message") { $0.contents(list) == ["held back"] ? $0 : nil }
                     #expect(state.version.timestamp > held)
                     try await group.waitForAll()
                 }
+            }
+        }
+    }
+
+    @Test("while a snapshot would show a later commit without an earlier one, nothing is shown")
+    func noGaps() async throws {
+        try await withCluster { url in
+            try await withTestWorker(databaseURL: url, configure: { $0.live.missedInvalidation = nil }) { worker in
+                let ann = try await worker.signUp("Ann")
+                let ben = try await worker.signUp("Ben")
+                let conversation = try await worker.conversation(ann, ben)
+                let client = try await worker.connect(as: ann)
+                let list = client.add("messages:list", ["conversationId": conversation.json])
+                try await client.wait(for: "the list") { $0.value(list) }
+                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
+                try await worker.waitForStandby("nobody")
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await worker.insertMessage("earlier", from: ben, to: ann) }
+                    try await eventually("the commit waits") {
+                        try await worker.sql("SELECT count(*)::int::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0]
+                            .decode(0, as: String.self) != "0"
+                    }
+                    // This one waits for no standby, and is visible at once.
+                    try await worker.sql(
+                        """
+                        WITH setting AS (SELECT set_config('synchronous_commit', 'local', true))
+                        INSERT INTO messages (conversation_id, sender_id, recipient_id, content)
+                        SELECT '\(conversation.uuid)', '\(ben.id.uuid)', '\(ann.id.uuid)', 'later' FROM setting
+                        """)
+                    let attempts = Mutex(Set<String>())
+                    try await eventually("ticks look for a better snapshot") {
+                        let latest = try await worker.sql(
+                            "SELECT max(query_start)::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks'")
+                        let attempt: String = try latest[0].decode(0)
+                        return attempts.withLock { $0.insert(attempt).inserted && $0.count > 5 }
+                    }
+                    let meanwhile = client.state.contents(list)
+                    #expect(meanwhile == [])
+                    try await worker.waitForStandby(nil)
+                    let contents = try await client.wait(for: "a message") { state in
+                        state.contents(list).flatMap { $0.isEmpty ? nil : $0 }
+                    }
+                    #expect(contents == ["later", "earlier"])
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
+    @Test("a commit that snapshots see before the feed delivers it is shown in all queries at once")
+    func visibleBeforeDelivered() async throws {
+        try await withCluster { url in
+            try await withTestWorker(databaseURL: url, configure: { $0.live.missedInvalidation = nil }) { worker in
+                let ann = try await worker.signUp("Ann")
+                let ben = try await worker.signUp("Ben")
+                let conversation = try await worker.conversation(ann, ben)
+                let client = try await worker.connect(as: ann)
+                let list = client.add("messages:list", ["conversationId": conversation.json])
+                try await client.wait(for: "the list") { $0.value(list) }
+                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
+                let sender = try await worker.sql("SELECT pid::text FROM pg_stat_replication WHERE application_name = 'attune-api feed'")
+                let pid = try #require(pid_t(try sender[0].decode(0, as: String.self)))
+                kill(pid, SIGSTOP)
+                defer { kill(pid, SIGCONT) }
+                try await worker.insertMessage("undelivered", from: ben, to: ann)
+                let before = client.state.version
+                let inbox = client.add("messages:listConversations")
+                // The tick has its snapshot when it asks for the log to be flushed, as it has waited for the feed some time.
+                try await eventually("the tick waits for the feed") {
+                    try await worker.sql(
+                        "SELECT count(*)::int::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks' AND state = 'idle in transaction'"
+                    )[0].decode(0, as: String.self) != "0"
+                }
+                let after = client.state.version
+                #expect(after == before)
+                kill(pid, SIGCONT)
+                let state = try await client.wait(for: "the inbox") { $0.value(inbox) == nil ? nil : $0 }
+                #expect(state.value(inbox)?["page"]?[0]?["lastMessage"]?["content"] == "undelivered")
+                #expect(state.contents(list) == ["undelivered"])
             }
         }
     }
@@ -297,5 +371,16 @@ struct VisibilityTests {
         }
         await cluster.stop(.immediate)
         try outcome.get()
+    }
+}
+
+extension TestWorker {
+    /// Makes every commit wait for a standby of that name; nil: for none.
+    fileprivate func waitForStandby(_ name: String?) async throws {
+        try await sql("ALTER SYSTEM SET synchronous_standby_names = '\(name ?? "")'")
+        try await sql("SELECT pg_reload_conf()")
+        try await eventually("the setting is read") {
+            try await self.sql("SHOW synchronous_standby_names")[0].decode(0, as: String.self) == name ?? ""
+        }
     }
 }

@@ -40,8 +40,8 @@ struct ServiceRoutes: Sendable {
         return response
     }
 
-    /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (the slot) or
-    /// `polling` (a snapshot now and then, until the slot is there).
+    /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (each commit),
+    /// `polling` (a snapshot now and then) or `connecting` (for a moment not at all).
     private func ready() async throws -> Response {
         let status = await live.status
         let databaseAnswers = (try? await database.read(Self.probe())) != nil
