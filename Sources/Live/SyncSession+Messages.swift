@@ -303,6 +303,7 @@ extension LiveQueries {
     ) async throws -> LogPosition {
         if let position = await recentPosition(of: request) { return position }
         if let epoch, let position = await commitPosition(of: request, session, epoch) { return position }
+        await holdTransitions(for: request.requestID, of: session)
         guard let row = try await database.write(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
         return await remember(position, of: request)
@@ -312,6 +313,11 @@ extension LiveQueries {
     private func remember(_ position: LogPosition, of request: MutationRequest) -> LogPosition {
         recentRequests.insert(request, at: position)
         return recentRequests[request] ?? position
+    }
+
+    /// A Transition that reaches the position which is now being asked for has to come after the response.
+    private func holdTransitions(for requestID: UInt32, of session: SyncSession) {
+        session.mutations[requestID]?.position = .zero
     }
 
     private func recentPosition(of request: MutationRequest) -> LogPosition? { recentRequests[request] }

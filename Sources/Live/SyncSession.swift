@@ -112,7 +112,7 @@ final class SyncSession: @unchecked Sendable {
     struct PendingMutation {
         /// The feed's epoch when it began to run; nil while it waits for those before it.
         var beganIn: UInt64?
-        /// Where it was committed, once the feed has told.
+        /// Where it was committed, once the feed has told; zero while that is being asked for.
         var position: LogPosition?
         var waiter: CheckedContinuation<LogPosition?, Never>?
     }
