@@ -67,10 +67,10 @@ let package = Package(
         .target(
             name: "Functions", dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Models"],
             plugins: ["ListFunctions"]),
-        .target(name: "Feed", dependencies: ["Domain", "Postgres", "Store", logging]),
+        .target(name: "Feed", dependencies: ["Domain", "Postgres", "Store", logging, metrics, nioCore, nioPosix]),
         .target(
             name: "Live",
-            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Feed", logging, metrics]),
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Feed", deque, logging, metrics]),
         .target(
             name: "API",
             dependencies: [
@@ -90,7 +90,9 @@ let package = Package(
         // Executables: mains only.
         .executableTarget(
             name: "attune-api",
-            dependencies: ["API", "Functions", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals]),
+            dependencies: [
+                "API", "Domain", "Functions", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals,
+            ]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
         .executableTarget(
@@ -99,6 +101,14 @@ let package = Package(
                 "Schema", "Settings", "Telemetry", "Postgres", "Accounts", "Store", "Domain", "Development",
                 argumentParser, logging, unixSignals,
             ]),
+
+        // What script/check-live runs. It shares no code with the server's feed and live modules.
+        .target(
+            name: "Checking",
+            dependencies: [
+                "Development", "Domain", "Postgres", "Wire", nioCore, nioHTTP1, nioPosix, nioWebSocket, logging,
+            ]),
+        .executableTarget(name: "check-live", dependencies: ["Checking", argumentParser]),
 
         // What script/bench measures against.
         .executableTarget(name: "bench-echo", dependencies: [hummingbird, logging], path: "bench/http/echo"),
@@ -110,8 +120,8 @@ let package = Package(
         .target(
             name: "WorkerTestSupport",
             dependencies: [
-                "API", "Accounts", "Domain", "Functions", "Live", "Postgres", "Registry", "Telemetry", "TestSupport", "Wire",
-                nioCore, nioHTTP1, nioPosix, nioWebSocket, lifecycle, logging,
+                "API", "Accounts", "Development", "Domain", "Functions", "Live", "Postgres", "Registry", "Telemetry", "TestSupport",
+                "Wire", nioCore, nioHTTP1, nioPosix, nioWebSocket, lifecycle, logging,
             ]),
         .testTarget(
             name: "AccountsTests",
@@ -119,20 +129,28 @@ let package = Package(
                 "Accounts", "Domain", "Functions", "Postgres", "Registry", "Store", "TestSupport", "Wire",
                 crypto, cryptoExtras, logging,
             ]),
+        .testTarget(
+            name: "FeedTests",
+            dependencies: [
+                "Development", "Domain", "Feed", "Postgres", "Schema", "Store", "TestSupport", logging, nioCore, nioPosix,
+            ]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Domain", "Registry", "Wire"]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),
         .testTarget(
             name: "LiveTests",
             dependencies: [
-                "Development", "Domain", "Functions", "Live", "Postgres", "Registry", "Schema", "TestSupport", "Wire",
+                "API", "Development", "Domain", "Functions", "Live", "Postgres", "Registry", "Schema", "TestSupport", "Wire",
                 "WorkerTestSupport", logging,
             ]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["Development", "Postgres", "TestSupport", "Wire", "attune", "attune-api"], exclude: ["clients"]),
+        .testTarget(
+            name: "ProxyTests", dependencies: ["Development", "TestSupport", "Wire", "WorkerTestSupport", "attune-api"]),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
         .testTarget(name: "SchemaTests", dependencies: ["Schema", "Postgres", "Development", "TestSupport", "attune-migrate"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
+        .testTarget(name: "CheckerTests", dependencies: ["Checking", "attune-api", "attune-migrate"]),
         .testTarget(name: "DevelopmentTests", dependencies: ["Development", "Postgres", logging]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, coreMetrics]),
         .testTarget(

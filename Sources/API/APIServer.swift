@@ -19,6 +19,7 @@ public struct APIServer: Service {
         public var addresses: ClientAddressResolver
         /// Whether pages of an origin may call.
         public var allowsOrigin: @Sendable (String) -> Bool
+        public var limits = ConnectionLimits()
 
         public init(
             host: String, port: Int, addresses: ClientAddressResolver = ClientAddressResolver(trustedProxies: []),
@@ -32,7 +33,9 @@ public struct APIServer: Service {
     }
 
     private let application: any ApplicationProtocol
-    private let readiness: Readiness
+    private let entrance: Entrance
+    private let census: SocketCensus
+    private let logger: Logger
 
     /// - Parameter onRunning: called with the port when connections are accepted.
     public init(
@@ -51,22 +54,53 @@ public struct APIServer: Service {
         // Hummingbird's own messages are about requests, of which we count the outcomes ourselves.
         var serverLogger = logger
         serverLogger.logLevel = max(logger.logLevel, .notice)
-        self.readiness = readiness
+        self.logger = serverLogger
+        let listeningSocket = ListeningSocket()
+        entrance = Entrance(readiness: readiness, listeningSocket: listeningSocket)
+        let census = SocketCensus(limits: configuration.limits)
+        self.census = census
         application = Application(
             router: router,
             server: HTTPServerBuilder { responder in
-                APIChannel(responder: responder, live: live, addresses: configuration.addresses)
+                APIChannel(
+                    responder: responder, live: live, addresses: configuration.addresses, readiness: readiness, census: census)
             },
             configuration: .init(address: .hostname(configuration.host, port: configuration.port), backlog: 4096),
-            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? configuration.port) },
+            onServerRunning: { channel in
+                listeningSocket.isOpen(channel)
+                await onRunning(channel.localAddress?.port ?? configuration.port)
+            },
             logger: serverLogger)
     }
 
+    /// Runs until graceful shutdown or cancellation.
+    ///
+    /// At graceful shutdown no request fails: what has been accepted is answered, behind a proxy too (`HTTPConnectionHandler`),
+    /// and sockets are closed one by one, with the answers that they wait for (`SyncSocketHandler`). Cancellation ends it.
     public func run() async throws {
-        try await withGracefulShutdownHandler {
-            try await application.run()
-        } onGracefulShutdown: { [readiness] in
-            readiness.startDraining()
-        }
+        // The last one is stopped first.
+        try await ServiceGroup(services: [Farewell(census: census), application, entrance], logger: logger).run()
+    }
+}
+
+/// Lasts until the sockets have gone, which the server does not wait for.
+private struct Farewell: Service {
+    let census: SocketCensus
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await census.waitUntilEmpty()
+    }
+}
+
+/// Closes before the server does: says that the worker stops, and keeps new connections out.
+private struct Entrance: Service {
+    let readiness: Readiness
+    let listeningSocket: ListeningSocket
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        readiness.startDraining()
+        await listeningSocket.stopAdmitting()
     }
 }

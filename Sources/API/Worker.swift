@@ -16,12 +16,14 @@ public struct Worker: Service {
         public var server: APIServer.Configuration
         /// Issuer of tokens: the same for all workers of an installation.
         public var siteURL: String
-        /// Has the folder of keys; the same for all workers of an installation.
+        /// Has the folder of keys, and the socket by which workers share their feed; the same for all workers of an installation.
         public var dataFolder: String
         /// libpq's words.
         public var connectionString: String
         /// For the change feed, when `connectionString` leads to PgBouncer, which replication does not pass through.
         public var feedConnectionString: String?
+        /// Read the log through one slot with the other workers of this data folder.
+        public var sharesFeed = true
         /// How many accounts one network may make in an hour.
         public var newAccountsPerHour = 200
         public var live = LiveQueries.Configuration()
@@ -67,15 +69,15 @@ public struct Worker: Service {
         let accounts = Accounts(database: database, keys: keys, configuration: accountsConfiguration, logger: logger)
         let runner = FunctionRunner(
             functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret, logger: logger)
-        let feed = FallbackFeed(
-            LogicalSlotFeed(
-                connection: ConnectionSettings(
-                    connectionString: configuration.feedConnectionString ?? configuration.connectionString,
-                    applicationName: "attune-api feed"),
-                logger: logger))
+        let feedConnection = ConnectionSettings(
+            connectionString: configuration.feedConnectionString ?? configuration.connectionString,
+            applicationName: "attune-api feed")
+        let feed: any ChangeFeed = configuration.sharesFeed
+            ? SharedSlotFeed(connection: feedConnection, folder: configuration.dataFolder + "/feed", logger: logger)
+            : LogicalSlotFeed(connection: feedConnection, logger: logger)
         let live = LiveQueries(
             configuration: configuration.live, runner: runner, accounts: accounts, database: database, tickDatabase: tickDatabase,
-            feed: feed, logger: logger)
+            feed: FallbackFeed(feed), logger: logger)
         let server = APIServer(
             configuration: configuration.server, runner: runner, accounts: accounts, live: live,
             snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, metrics: metrics,

@@ -1,3 +1,4 @@
+import Crypto
 import Domain
 import Postgres
 import Store
@@ -18,7 +19,8 @@ public struct AuthenticatedCaller: Hashable, Sendable {
 /// only while the change feed is connected and so would say when one ends; else each call asks the database.
 public final class SessionDirectory: Sendable {
     private struct State {
-        var tokens: BoundedCache<String, AccessToken>
+        /// By the tokens' digests, which are shorter.
+        var tokens: BoundedCache<SHA256.Digest, AccessToken>
         var sessions: BoundedCache<SessionID, LiveSession>
         var feedIsCurrent = false
         /// Counts invalidations. What was read before one may be out of date after it, and is not kept.
@@ -30,7 +32,7 @@ public final class SessionDirectory: Sendable {
     private let now: @Sendable () -> Instant
     private let state: Mutex<State>
 
-    /// - Parameter capacity: how many tokens, and how many sessions, are remembered at most; a token has about 800 bytes.
+    /// - Parameter capacity: how many tokens, and how many sessions, are remembered at most.
     init(tokens: AccessTokens, database: PostgresClient, capacity: Int = 10_000, now: @escaping @Sendable () -> Instant) {
         self.tokens = tokens
         self.database = database
@@ -44,8 +46,9 @@ public final class SessionDirectory: Sendable {
     /// found out.
     public func caller(forToken token: String) async throws -> AuthenticatedCaller {
         let now = now()
+        let digest = SHA256.hash(data: Array(token.utf8))
         let (remembered, session, epoch) = state.withLock { state in
-            let accessToken = state.tokens.value(for: token)
+            let accessToken = state.tokens.value(for: digest)
             return (accessToken, accessToken.flatMap { state.sessions.value(for: $0.sessionID) }, state.epoch)
         }
         let accessToken: AccessToken
@@ -54,7 +57,7 @@ public final class SessionDirectory: Sendable {
             accessToken = remembered
         } else {
             accessToken = try tokens.verify(token, at: now)
-            state.withLock { $0.tokens.insert(accessToken, for: token) }
+            state.withLock { $0.tokens.insert(accessToken, for: digest) }
         }
         let live: LiveSession
         if let session {

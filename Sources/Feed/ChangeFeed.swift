@@ -2,7 +2,7 @@ import Domain
 import Store
 
 /// One committed transaction, as far as live queries care.
-public struct Commit: Sendable {
+public struct Commit: Equatable, Sendable {
     /// PostgreSQL's transaction id without its epoch. Whether a snapshot sees the commit is asked by it.
     public let transactionID: UInt32
     /// The end of the commit record: the commit's timestamp in the sync protocol.

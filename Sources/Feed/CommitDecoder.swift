@@ -129,6 +129,12 @@ struct CommitDecoder {
                 var value = Reader(try reader.bytes(Int(length)))
                 switch index < relation.columns.count ? relation.columns[index] : .other {
                 case .key(let key):
+                    #if DEBUG
+                    if Sabotage.invalidation.isOn, key == .recipientID {
+                        keyCount += 1
+                        break
+                    }
+                    #endif
                     if let table = relation.table, length == 16 { topics.insert(Topic(table, key, try value.uuid())) }
                     keyCount += 1
                 case .requestSession: requestSession = try value.uuid()

@@ -18,32 +18,22 @@ public struct LogicalSlotFeed: ChangeFeed {
     }
 
     public func run(_ receive: @escaping @Sendable (FeedEvent) async -> Void) async {
-        var failures = 0
-        while !Task.isCancelled {
-            do {
-                try await stream { event in
-                    if case .connected = event { failures = 0 }
-                    await receive(event)
-                }
-            } catch {
-                guard !Task.isCancelled else { break }
-                logger.warning("the change feed was lost; beginning anew", metadata: ["error": "\(error)"])
-            }
-            await receive(.disconnected)
-            failures += 1
-            let ceiling = min(2.0, 0.05 * Double(1 << min(failures, 10)))
-            try? await Task.sleep(for: .seconds(Double.random(in: ceiling / 2...ceiling)))
+        await beginAnewUntilCancelled(logger: logger, receive) {
+            let replication = try await ReplicationConnection.open(connection)
+            defer { replication.close() }
+            try await stream(through: replication, receive)
         }
     }
 
-    private func stream(_ receive: (FeedEvent) async -> Void) async throws {
-        let replication = try await ReplicationConnection.open(connection)
-        defer { replication.close() }
+    /// Makes a slot and delivers its commits, as long as the connection lasts.
+    func stream(through replication: ReplicationConnection, _ receive: (FeedEvent) async -> Void) async throws {
         let slot = "attune_\(UInt64.random(in: .min ... .max))"
         // Waits for the transactions that are running now.
         try await replication.run(
             "CREATE_REPLICATION_SLOT \(slot) TEMPORARY LOGICAL pgoutput (SNAPSHOT 'nothing')", name: "replication.create_slot")
-        try await waitForUndelivered(replication)
+        // A transaction whose commit record stands before the slot's beginning is not delivered, and may not be visible yet
+        // either (it waits for a standby, say).
+        try await replication.waitForTransactionsSoFar()
         try await replication.startStream(
             """
             START_REPLICATION SLOT \(slot) LOGICAL 0/0 (
@@ -57,20 +47,6 @@ public struct LogicalSlotFeed: ChangeFeed {
             group.addTask { try await watch(replication, progress) }
             defer { group.cancelAll() }
             try await read(replication, progress, receive)
-        }
-    }
-
-    /// A transaction whose commit record stands before the slot's beginning is not delivered, and may not be visible yet
-    /// either (it waits for a standby, say). It is among those that run after the slot was made, so they are waited for.
-    private func waitForUndelivered(_ replication: ReplicationConnection) async throws {
-        guard let next = try await replication.run("SELECT pg_snapshot_xmax(pg_current_snapshot())", name: "replication.next").first?[0]
-        else { throw CommitDecoder.Malformed() }
-        var delay = Duration.milliseconds(1)
-        while try await replication.run(
-            "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= '\(next)'::xid8", name: "replication.are_over"
-        ).first?[0] != "t" {
-            try await Task.sleep(for: delay)
-            delay = min(delay * 2, .milliseconds(50))
         }
     }
 

@@ -16,8 +16,14 @@ public actor LiveQueries {
     public struct Configuration: Sendable {
         /// Mutations that one socket may have waiting (convex-protocol.md, limits of the real service).
         public var maximumMutationsPerSocket = 1000
+        /// Mutations that all sockets together may have waiting.
+        public var maximumMutations = 20_000
+        /// Actions that one socket may have under way.
+        public var maximumActionsPerSocket = 1000
         /// Queries that one socket may watch.
         public var maximumQueriesPerSocket = 4096
+        /// Distinct queries that all sockets together may watch.
+        public var maximumQueries = 200_000
         /// How many queries run at once in a tick.
         public var concurrentRuns = 64
         /// Run every query at every tick, and report those that changed without a topic of theirs having been touched. For
@@ -56,9 +62,13 @@ public actor LiveQueries {
     /// Anything may have changed: the next tick runs everything.
     var everythingIsDirty = true
     /// Who waits for the feed to come this far; only a tick does.
-    var feedWaiter: (position: LogPosition, continuation: CheckedContinuation<Bool, Never>)?
+    var feedWaiter: (position: LogPosition, since: ContinuousClock.Instant, continuation: CheckedContinuation<Bool, Never>)?
+    /// Whether somebody sees to it that the log is flushed while ticks wait for the feed.
+    private var isFlushing = false
 
     var sessions: [ObjectIdentifier: SyncSession] = [:]
+    /// Mutations of all sockets that were received and not answered yet.
+    var pendingMutations = 0
     /// Those to whom a Transition is due that could not be sent yet.
     var waiting: [ObjectIdentifier: SyncSession] = [:]
     /// The signed-in ones, by who they are.
@@ -169,6 +179,7 @@ public actor LiveQueries {
             forgetFeed()
         case .poll:
             guard feedState != .connected else { return }
+            if feedState != .polling { logger.notice("looking at snapshots until the change feed is connected") }
             feedState = .polling
             everythingIsDirty = true
             if !sessions.isEmpty { requestTick() }
@@ -186,12 +197,7 @@ public actor LiveQueries {
             waiter.continuation.resume(returning: false)
         }
         // Who waits to hear where a mutation was committed asks the database instead.
-        for session in sessions.values {
-            for (requestID, mutation) in session.mutations {
-                session.mutations[requestID]?.waiter = nil
-                mutation.waiter?.resume(returning: nil)
-            }
-        }
+        for session in sessions.values { session.releaseWaiters(isAnswered: false) }
         requestTick()
     }
 
@@ -216,19 +222,37 @@ public actor LiveQueries {
     func feedReached(_ position: LogPosition, epoch: UInt64) async -> Bool {
         guard feedEpoch == epoch else { return false }
         if feedPosition >= position { return true }
-        // The feed reads the log up to where it is flushed, and records of transactions in progress may wait for that a while.
-        // A small commit of our own makes them.
-        let nudge = Task { [database, logger] in
-            var delay = Duration.milliseconds(5)
-            while true {
-                try await Task.sleep(for: delay)
-                delay = .milliseconds(100)
-                do { _ = try await database.write(Self.flush()) } catch { logger.debug("cannot flush the log: \(error)") }
-            }
-        }
-        defer { nudge.cancel() }
-        return await withCheckedContinuation { feedWaiter = (position, $0) }
+        flushLogWhileTicksWait()
+        return await withCheckedContinuation { feedWaiter = (position, .now, $0) }
     }
+
+    /// The feed reads the log up to where it is flushed, and records of transactions in progress may wait for that a while.
+    /// When a tick has waited for some milliseconds, a small commit of our own sees to it.
+    private func flushLogWhileTicksWait() {
+        guard !isFlushing else { return }
+        isFlushing = true
+        // Not in a group: it ends soon after the last tick that has waited. One timer for many ticks, since timers are dear.
+        Task {
+            var pause = Self.flushPatience
+            var idleTurns = 0
+            while idleTurns < 20 {
+                try? await Task.sleep(for: pause)
+                pause = Self.flushPatience
+                guard let feedWaiter else {
+                    idleTurns += 1
+                    continue
+                }
+                idleTurns = 0
+                guard ContinuousClock.now - feedWaiter.since >= Self.flushPatience else { continue }
+                do { _ = try await database.write(Self.flush()) } catch { logger.debug("cannot flush the log: \(error)") }
+                // The feed should be here in a moment.
+                pause = .milliseconds(50)
+            }
+            isFlushing = false
+        }
+    }
+
+    private static let flushPatience = Duration.milliseconds(5)
 
     /// A commit that says nothing, for which everything before it goes to the disk; it waits for no standby.
     static let flush = Statement(

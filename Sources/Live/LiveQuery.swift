@@ -45,8 +45,8 @@ final class LiveQuery {
 /// What a query came to, ready to be sent to any number of clients. Immutable; a changed result is another object.
 final class LiveResult: Sendable {
     let body: ServerMessage.QueryOutcomeBody
-    /// What has to differ for clients to be told: for failures, without the request id.
-    private let essence: [UInt8]
+    /// What has to differ for clients to be told of a failure: not the request id. Nil for values.
+    private let failure: [UInt8]?
     private let journal: String?
 
     init(_ run: FunctionRunner.QueryRun) {
@@ -54,10 +54,10 @@ final class LiveResult: Sendable {
         switch run.outcome {
         case .success(let value):
             body = .updated(value: value, journal: run.journal)
-            essence = value
+            failure = nil
         case .failure(let failure):
             body = .failed(message: failure.message, errorData: failure.errorData, journal: run.journal)
-            essence = failure.error.code == .internalError ? Array("internal".utf8) : failure.errorData
+            self.failure = failure.error.code == .internalError ? Array("internal".utf8) : failure.errorData
         }
     }
 
@@ -65,10 +65,12 @@ final class LiveResult: Sendable {
     init(_ failure: FunctionFailure) {
         journal = nil
         body = .failed(message: failure.message, errorData: failure.errorData, journal: nil)
-        essence = failure.errorData
+        self.failure = failure.errorData
     }
 
     func isSame(as other: LiveResult) -> Bool {
-        self === other || (essence == other.essence && journal == other.journal)
+        if self === other { return true }
+        guard failure == other.failure else { return false }
+        return failure == nil ? body == other.body : journal == other.journal
     }
 }

@@ -15,33 +15,27 @@ extension LiveQueries {
     ///   - clientAddress: for limits.
     public nonisolated func serve(
         _ inbox: FrameInbox, outbound: any SyncOutbound, kind: ClientKind, clientAddress: IPAddress
-    ) async {
+    ) {
         let session = SyncSession(outbound: outbound, kind: kind, clientAddress: clientAddress, inbox: inbox)
+        // These tasks, and those of mutations and actions, are in no group: a group for each socket would need a task that
+        // waits, which costs some kilobytes. They end by themselves, and what a socket has asked for runs to its end.
+        inbox.serve { Task { await self.takeWhatHasCome(to: session) } }
+    }
+
+    private nonisolated func takeWhatHasCome(to session: SyncSession) async {
         await join(session)
-        let (mutations, queue) = AsyncStream.makeStream(of: MutationJob.self)
-        await withDiscardingTaskGroup { group in
-            // Mutations run one at a time, in the order in which they came; what runs when the socket dies runs to its end.
-            group.addTask {
-                for await job in mutations {
-                    guard await self.isOpen(session) else { continue }
-                    await self.perform(job, of: session)
+        while let event = session.inbox.next() {
+            do {
+                switch try await take(event, from: session) {
+                case .nothing: break
+                case .mutations: Task { await performMutations(of: session) }
+                case .action(let job): Task { await perform(job, of: session) }
+                case .stop: session.inbox.finish()
                 }
+            } catch {
+                await refuse(session, error)
+                session.inbox.finish()
             }
-            while let frame = await inbox.next() {
-                do {
-                    switch try await self.take(try ClientMessage(parsing: frame), from: session) {
-                    case .nothing: break
-                    case .mutation(let job): queue.yield(job)
-                    case .action(let job): group.addTask { await self.perform(job, of: session) }
-                    case .stop: inbox.finish()
-                    }
-                } catch {
-                    await self.refuse(session, error)
-                    inbox.finish()
-                }
-            }
-            queue.finish()
-            await leave(session)
         }
     }
 
@@ -61,7 +55,8 @@ extension LiveQueries {
     /// What a message asks for beyond a change of state.
     private enum FollowUp {
         case nothing
-        case mutation(MutationJob)
+        /// There are mutations to run, and nobody does.
+        case mutations
         case action(ActionJob)
         /// The socket is being closed; what else it sent is of no interest.
         case stop
@@ -70,6 +65,8 @@ extension LiveQueries {
     // MARK: Coming and going
 
     private func join(_ session: SyncSession) {
+        guard session.isNew else { return }
+        session.isNew = false
         sessions.insert(session)
         socketGauge.record(sessions.count)
     }
@@ -79,28 +76,19 @@ extension LiveQueries {
         session.isOpen = false
         sessions.remove(session)
         waiting.remove(session)
+        pendingMutations -= session.mutations.count
         if let user = session.caller.principal?.userID { sessionsByUser.remove(session, at: user) }
         if let client = session.connect?.sessionID { sessionsByClient.remove(session, at: client) }
         socketGauge.record(sessions.count)
         let watched = session.subscriptions.values.compactMap(\.query)
         session.subscriptions = [:]
         for query in watched { removeWatcher(session, from: query) }
-        for (requestID, mutation) in session.mutations {
-            session.mutations[requestID]?.waiter = nil
-            mutation.waiter?.resume(returning: nil)
-        }
+        session.mutationQueue = []
+        // Nobody is there to be answered.
+        session.releaseWaiters(isAnswered: true)
     }
 
     private func isOpen(_ session: SyncSession) -> Bool { session.isOpen }
-
-    /// The client may have taken what was sent: what could not be shown before can be now.
-    public nonisolated func outboundHasRoom() {
-        Task { await self.showWaiting() }
-    }
-
-    private func showWaiting() {
-        for session in waiting.values { show(session) }
-    }
 
     private func refuse(_ session: SyncSession, _ error: any Error) {
         guard session.isOpen else { return }
@@ -109,6 +97,28 @@ extension LiveQueries {
     }
 
     // MARK: Messages
+
+    private func take(_ event: FrameInbox.Event, from session: SyncSession) async throws -> FollowUp {
+        switch event {
+        case .frame(let frame):
+            return try await take(try ClientMessage(parsing: frame), from: session)
+        case .room:
+            if session.owesTransition { show(session) }
+        case .drain:
+            session.isDraining = true
+            endIfDrained(session)
+        case .end:
+            leave(session)
+        }
+        return .nothing
+    }
+
+    /// When the worker stops, closes the socket as soon as the client has been told all that it waits for. What it asks for
+    /// from now on, it asks for again elsewhere.
+    func endIfDrained(_ session: SyncSession) {
+        guard session.isDraining, session.isOpen, session.mutations.isEmpty, session.actions == 0, !session.owesTransition else { return }
+        end(session, .workerStops)
+    }
 
     private func take(_ message: ClientMessage, from session: SyncSession) async throws -> FollowUp {
         guard session.isOpen else { return .stop }
@@ -129,14 +139,27 @@ extension LiveQueries {
                 end(session, .tooManyConcurrentMutations)
                 return .stop
             }
+            guard pendingMutations < configuration.maximumMutations else {
+                end(session, .tooManyConcurrentRequests)
+                return .stop
+            }
             guard session.mutations[call.requestID] == nil else { throw ProtocolViolation("Mutation with a repeated requestId") }
             guard tokenIsCurrent(of: session) else { return .stop }
             let request = MutationRequest(sessionID: connect.sessionID, requestID: call.requestID)
             session.mutations[call.requestID] = SyncSession.PendingMutation(position: recentRequests[request])
-            return .mutation(MutationJob(call: call, caller: session.caller, request: request))
+            pendingMutations += 1
+            session.mutationQueue.append(MutationJob(call: call, caller: session.caller, request: request))
+            guard !session.runsMutations else { return .nothing }
+            session.runsMutations = true
+            return .mutations
         case .action(let call):
             guard let connect = session.connect else { throw ProtocolViolation("Action before Connect") }
+            guard session.actions < configuration.maximumActionsPerSocket else {
+                end(session, .tooManyConcurrentRequests)
+                return .stop
+            }
             guard tokenIsCurrent(of: session) else { return .stop }
+            session.actions += 1
             return .action(ActionJob(call: call, caller: session.caller, sessionID: connect.sessionID))
         }
         return .nothing
@@ -173,8 +196,10 @@ extension LiveQueries {
             switch modification {
             case .add(let queryID, let path, let arguments, let journal):
                 guard session.subscriptions[queryID] == nil else { throw ProtocolViolation("Add of a queryId that is in use") }
-                guard session.subscriptions.count < configuration.maximumQueriesPerSocket else {
-                    throw ProtocolViolation("more than \(configuration.maximumQueriesPerSocket) queries on one socket")
+                guard session.subscriptions.count < configuration.maximumQueriesPerSocket, queries.count < configuration.maximumQueries
+                else {
+                    end(session, .tooManyQueries)
+                    return
                 }
                 let request = QueryRequest(path: path, arguments: arguments, journal: journal)
                 session.removals.remove(queryID)
@@ -236,11 +261,25 @@ extension LiveQueries {
     /// A tick that begins from now on answers what the client has just asked for.
     private func noteChange(of session: SyncSession) {
         session.changedIn = begunTicks
+        session.changedAt = .now
         owe(session)
         requestTick()
     }
 
     // MARK: Functions
+
+    /// One at a time, in the order in which they came. What runs when the socket dies runs to its end.
+    private nonisolated func performMutations(of session: SyncSession) async {
+        while let job = await nextMutation(of: session) { await perform(job, of: session) }
+    }
+
+    private func nextMutation(of session: SyncSession) -> MutationJob? {
+        guard session.isOpen, let job = session.mutationQueue.popFirst() else {
+            session.runsMutations = false
+            return nil
+        }
+        return job
+    }
 
     private nonisolated func perform(_ job: MutationJob, of session: SyncSession) async {
         let requestID = RequestID(session: job.request.sessionID, request: job.request.requestID)
@@ -255,7 +294,8 @@ extension LiveQueries {
                     clientAddress: session.clientAddress, requestID: requestID)
                 switch outcome {
                 case .success(let recorded):
-                    let position = try await position(of: job.request, of: session, epoch: recorded.isNew ? epoch : nil)
+                    if await answer(recorded, of: job.request, session, whenToldSince: epoch) { return }
+                    let position = try await positionBehind(job.request, of: session)
                     await answer(job.call.requestID, .success(recorded.result), at: position, session)
                 case .failure(let failure):
                     await answer(
@@ -289,20 +329,37 @@ extension LiveQueries {
             let failure = error as? FunctionFailure ?? .unexpected(requestID: requestID)
             outcome = .failure(message: failure.message, errorData: failure.errorData)
         }
-        session.outbound.send(ServerMessage.actionResponse(requestID: job.call.requestID, outcome: outcome))
+        await answer(job.call.requestID, outcome, session)
     }
 
-    /// Where a successful mutation was committed.
+    /// Sends an action's response.
+    private func answer(_ requestID: UInt32, _ outcome: ServerMessage.Outcome, _ session: SyncSession) {
+        session.actions -= 1
+        guard session.isOpen else { return }
+        session.outbound.send(ServerMessage.actionResponse(requestID: requestID, outcome: outcome))
+        endIfDrained(session)
+    }
+
+    /// Sends a successful mutation's response as soon as it is known where it was committed.
     ///
-    /// The feed says so for those that were recorded; for others, and while there is no feed, a position at or behind the
-    /// commit does: a Transition that reaches it shows the effect.
-    ///
-    /// - Parameter epoch: of the feed when the mutation began, if the feed will tell of it.
-    private nonisolated func position(
-        of request: MutationRequest, of session: SyncSession, epoch: UInt64?
-    ) async throws -> LogPosition {
-        if let position = await recentPosition(of: request) { return position }
-        if let epoch, let position = await commitPosition(of: request, session, epoch) { return position }
+    /// - Parameter epoch: of the feed when the mutation began; nil if the feed was not connected.
+    /// - Returns: false if the feed will not tell: the mutation was not recorded, or not now, or the feed was lost.
+    private func answer(
+        _ recorded: MutationRequests.Recorded, of request: MutationRequest, _ session: SyncSession, whenToldSince epoch: UInt64?
+    ) async -> Bool {
+        let requestID = request.requestID
+        if let position = recentRequests[request] {
+            answer(requestID, .success(recorded.result), at: position, session)
+            return true
+        }
+        guard recorded.isNew, feedEpoch == epoch, session.isOpen, session.mutations[requestID] != nil else { return false }
+        return await withCheckedContinuation {
+            session.mutations[requestID]?.waiter = (recorded.result, $0)
+        }
+    }
+
+    /// A position at or behind the mutation's commit: a Transition that reaches it shows the effect.
+    private nonisolated func positionBehind(_ request: MutationRequest, of session: SyncSession) async throws -> LogPosition {
         await holdTransitions(for: request.requestID, of: session)
         guard let row = try await database.write(Self.endOfLog()).first, let position = LogPosition(try row.decode(0, as: String.self))
         else { throw ProtocolViolation("the database has no log position") }
@@ -320,20 +377,12 @@ extension LiveQueries {
         session.mutations[requestID]?.position = .zero
     }
 
-    private func recentPosition(of request: MutationRequest) -> LogPosition? { recentRequests[request] }
-
     /// Nil while the feed is not connected. A transaction that begins before it is may be missing from it.
     var connectedEpoch: UInt64? { feedState == .connected ? feedEpoch : nil }
 
     private func begin(_ requestID: UInt32, of session: SyncSession) -> UInt64? {
         session.mutations[requestID]?.beganIn = feedEpoch
         return connectedEpoch
-    }
-
-    private func commitPosition(of request: MutationRequest, _ session: SyncSession, _ epoch: UInt64) async -> LogPosition? {
-        if let position = recentRequests[request] { return position }
-        guard feedEpoch == epoch, session.isOpen, session.mutations[request.requestID] != nil else { return nil }
-        return await withCheckedContinuation { session.mutations[request.requestID]?.waiter = $0 }
     }
 
     /// Writes a record that says nothing, and gives its place: behind everything so far, Transitions' timestamps included.
@@ -346,8 +395,9 @@ extension LiveQueries {
         for session in sessionsByClient[request.sessionID].values {
             guard let mutation = session.mutations[request.requestID] else { continue }
             session.mutations[request.requestID]?.position = position
-            session.mutations[request.requestID]?.waiter = nil
-            mutation.waiter?.resume(returning: position)
+            guard let waiter = mutation.waiter else { continue }
+            answer(request.requestID, .success(waiter.result), at: position, session)
+            waiter.isAnswered.resume(returning: true)
         }
     }
 
@@ -357,6 +407,7 @@ extension LiveQueries {
     ) {
         guard session.isOpen else { return }
         session.mutations[requestID] = nil
+        pendingMutations -= 1
         session.outbound.send(ServerMessage.mutationResponse(requestID: requestID, outcome: outcome, timestamp: position))
         if let position { session.owedPosition = max(session.owedPosition, position) }
         owe(session)

@@ -1,4 +1,5 @@
 import Accounts
+import DequeModule
 import Domain
 import Wire
 
@@ -20,6 +21,14 @@ public enum CloseReason: Sendable {
     case internalServerError
     /// More mutations in the queue than one socket may have.
     case tooManyConcurrentMutations
+    /// More actions than one socket, or more mutations than all together may have under way.
+    case tooManyConcurrentRequests
+    /// More queries than one socket, or all together, may watch.
+    case tooManyQueries
+    /// Too much waits for the client to read, or has waited for too long.
+    case clientReadsTooSlowly
+    /// This worker stops; another one takes over.
+    case workerStops
 }
 
 /// What a client is able to do, as its handshake tells.
@@ -51,6 +60,8 @@ final class SyncSession: @unchecked Sendable {
     /// Frames that were received and not yet looked at.
     let inbox: FrameInbox
 
+    /// Nobody has heard of it yet.
+    var isNew = true
     var isOpen = true
     var connect: ClientMessage.Connect?
     /// Milliseconds that the client's clock is ahead.
@@ -103,9 +114,15 @@ final class SyncSession: @unchecked Sendable {
     var owedPosition = LogPosition.zero
     /// The tick that was the last to have begun when query set or identity last changed; later ones take that in.
     var changedIn: UInt64 = 0
+    /// When that was.
+    var changedAt = ContinuousClock.now
     /// Since when a Transition cannot be sent because `earliest` has not been reached.
     var waitingSince: ContinuousClock.Instant?
 
+    /// The worker stops: the socket is closed as soon as the client has been told all that it waits for.
+    var isDraining = false
+    /// How many actions were received and not answered yet.
+    var actions = 0
     /// The mutations that were received and not answered yet.
     var mutations: [UInt32: PendingMutation] = [:]
 
@@ -114,7 +131,21 @@ final class SyncSession: @unchecked Sendable {
         var beganIn: UInt64?
         /// Where it was committed, once the feed has told; zero while that is being asked for.
         var position: LogPosition?
-        var waiter: CheckedContinuation<LogPosition?, Never>?
+        /// Its result, which is sent when the feed tells where it was committed, and who wants to know whether it was.
+        var waiter: (result: [UInt8], isAnswered: CheckedContinuation<Bool, Never>)?
+    }
+
+    /// The mutations that wait for their turn.
+    var mutationQueue: Deque<LiveQueries.MutationJob> = []
+    /// Somebody takes mutations off the queue.
+    var runsMutations = false
+
+    /// The feed will not tell where mutations were committed, or there is nobody to be told.
+    func releaseWaiters(isAnswered: Bool) {
+        for (requestID, mutation) in mutations {
+            mutations[requestID]?.waiter = nil
+            mutation.waiter?.isAnswered.resume(returning: isAnswered)
+        }
     }
 
     init(outbound: any SyncOutbound, kind: ClientKind, clientAddress: IPAddress, inbox: FrameInbox) {

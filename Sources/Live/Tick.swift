@@ -318,6 +318,7 @@ extension LiveQueries {
     /// Sends the session a Transition, if one is due and possible: from what it was shown to the last tick's results.
     func show(_ session: SyncSession) {
         guard session.isOpen, session.connect != nil else { return }
+        defer { endIfDrained(session) }
         let changes = changesToShow(session)
         guard !changes.isEmpty || session.owesTransition else {
             waiting.remove(session)
@@ -335,8 +336,7 @@ extension LiveQueries {
         }
         // First the response, then the Transition that shows the effect.
         guard !session.awaitsResponse(feedEpoch: connectedEpoch) else { return }
-        // The opening messages are answered by one Transition (convex-protocol.md 3.5).
-        guard session.shown.querySet > 0 || session.inbox.isEmpty else { return }
+        guard !isStillOpening(session) else { return requestTick(after: .milliseconds(10)) }
         // A slow reader gets fewer, larger Transitions.
         guard session.outbound.pendingFrames < 2 else { return }
         guard session.subscriptions.values.allSatisfy({ $0.result != nil }) else { return requestTick() }
@@ -364,6 +364,18 @@ extension LiveQueries {
         } else {
             session.outbound.send(text)
         }
+    }
+
+    /// The opening messages are answered by one Transition (convex-protocol.md 3.5), although they may come in several packets. A
+    /// JavaScript client always sends a query set, and after a reconnect then the mutations that were not answered, whose
+    /// effects must not show before their responses.
+    private func isStillOpening(_ session: SyncSession) -> Bool {
+        guard session.shown.querySet == 0 else { return false }
+        guard session.inbox.isEmpty else { return true }
+        guard session.kind.comparesTimestamps else { return false }
+        let silence = ContinuousClock.now - session.changedAt
+        if session.querySetVersion == 0 { return silence < .milliseconds(100) }
+        return session.connect?.connectionCount ?? 0 > 0 && silence < .milliseconds(10)
     }
 
     /// A Transition is due to the session, whatever its queries come to.

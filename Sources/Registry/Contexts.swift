@@ -57,9 +57,11 @@ public struct QueryContext: Sendable {
     ///   list is refused.
     public func pageRange(_ options: PaginationOptions?, of list: String) throws -> PageRange {
         let options = options ?? .standard
+        // Clients keep a query's journal when they become somebody else, whose list is another one: then it says nothing.
+        let fixedEnd = try journal.flatMap { try cursors.decode(journal: $0, list: list) }
         return PageRange(
             start: try options.cursor.map { try cursors.decode($0, list: list) },
-            end: try (options.endCursor ?? journal).map { try cursors.decode($0, list: list) },
+            end: try options.endCursor.map { try cursors.decode($0, list: list) } ?? fixedEnd,
             itemCount: options.itemCount)
     }
 

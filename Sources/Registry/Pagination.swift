@@ -168,16 +168,28 @@ public struct CursorCoder: Sendable {
 
     /// Throws APIError in the form that makes stock hooks start over.
     func decode(_ cursor: String, list: String) throws -> ListPosition {
+        let (position, isOfList) = try read(cursor, list: list)
+        guard isOfList else { throw APIError.invalidCursor }
+        return position
+    }
+
+    /// The end that a page was given in its first run; nil if that was a page of another list.
+    func decode(journal: String, list: String) throws -> ListPosition? {
+        let (position, isOfList) = try read(journal, list: list)
+        return isOfList ? position : nil
+    }
+
+    private func read(_ cursor: String, list: String) throws -> (ListPosition, isOfList: Bool) {
         guard cursor.utf8.count <= 64, let bytes = Base64.decodeURLSafe(cursor), bytes.count > 16 else { throw APIError.invalidCursor }
         let payload = Array(bytes.dropLast(16))
-        guard Self.isEqual(Array(bytes.suffix(16)), code(for: payload, list: list)) else { throw APIError.invalidCursor }
+        let isOfList = Self.isEqual(Array(bytes.suffix(16)), code(for: payload, list: list))
         switch (payload.first, payload.count) {
-        case (0, 1): return .end
+        case (0, 1): return (.end, isOfList)
         case (1, 17):
             let halves = payload.dropFirst().withUnsafeBytes { bytes in
                 (bytes.loadUnaligned(as: UInt64.self).bigEndian, bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self).bigEndian)
             }
-            return .after(UUIDBits(high: halves.0, low: halves.1))
+            return (.after(UUIDBits(high: halves.0, low: halves.1)), isOfList)
         default: throw APIError.invalidCursor
         }
     }

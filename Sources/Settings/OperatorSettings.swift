@@ -26,6 +26,7 @@ public struct OperatorSettings: Sendable {
         databaseURL = reader.read(SettingCatalog.databaseURL)
         // For the workers, which take it from the environment.
         _ = reader.read(SettingCatalog.feedDatabaseURL)
+        _ = reader.read(SettingCatalog.sharesFeed)
         dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
         host = reader.read(withDefault: SettingCatalog.host)
         port = reader.read(withDefault: SettingCatalog.port)
@@ -38,6 +39,7 @@ public struct OperatorSettings: Sendable {
         _ = reader.read(SettingCatalog.trustedProxies)
         _ = reader.read(SettingCatalog.allowedOrigins)
         _ = reader.read(SettingCatalog.newAccountsPerHour)
+        _ = reader.read(SettingCatalog.maximumSockets)
         adminEmail = reader.read(SettingCatalog.adminEmail)
         adminPassword = reader.read(SettingCatalog.adminPassword)
         logLevel = reader.read(withDefault: SettingCatalog.logLevel)

@@ -61,6 +61,16 @@ extension Setting<Int> {
     }
 }
 
+extension Setting<Bool> {
+    static func flag(_ name: String, _ meaning: String, default value: Bool) -> Self {
+        let expected = "true or false"
+        return Setting(name, "\(meaning); \(expected)", default: String(value)) { text throws(InvalidText) in
+            guard let value = Bool(text.lowercased()) else { throw InvalidText(expected) }
+            return value
+        }
+    }
+}
+
 extension Setting where Value: CaseIterable & RawRepresentable, Value.RawValue == String {
     static func choice(_ name: String, _ meaning: String, default value: Value) -> Self {
         let choices = Value.allCases.map(\.rawValue).joined(separator: ", ")

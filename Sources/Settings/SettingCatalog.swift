@@ -8,6 +8,10 @@ public enum SettingCatalog {
     public static let feedDatabaseURL = Setting<Secret<String>>.secret(
         "ATTUNE_FEED_DATABASE_URL", "the same database without PgBouncer in between, for the change feed; if not given, DATABASE_URL")
 
+    public static let sharesFeed = Setting<Bool>.flag(
+        "ATTUNE_FEED_SHARED",
+        "whether the workers of a machine that have the data folder in common read the log through one slot", default: true)
+
     public static let dataDirectory = Setting<String>.text(
         "ATTUNE_DATA_DIR", "folder for the private cluster, keys and spool", default: ".attune")
 
@@ -54,6 +58,10 @@ public enum SettingCatalog {
 
     public static let newAccountsPerHour = Setting<Int>.number(
         "ATTUNE_NEW_ACCOUNTS_PER_HOUR", "accounts that one network (IPv4 address, IPv6 /64) may make in an hour", default: 200,
+        in: 1...1_000_000)
+
+    public static let maximumSockets = Setting<Int>.number(
+        "ATTUNE_MAX_SOCKETS", "sync sockets of one worker; a proxy takes one more to the next worker", default: 20_000,
         in: 1...1_000_000)
 
     public static let adminEmail = Setting<String>(

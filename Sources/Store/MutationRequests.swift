@@ -1,6 +1,10 @@
 import Domain
 import Postgres
 
+#if DEBUG
+import Synchronization
+#endif
+
 /// What identifies a mutation that came over a socket: the client's session and its counter (convex-protocol.md 3.6).
 public struct MutationRequest: Hashable, Sendable {
     public let sessionID: UUIDBits
@@ -34,6 +38,16 @@ public enum MutationRequests {
     public static func once(
         _ request: MutationRequest, userID: UserID?, in client: PostgresClient, _ body: @escaping @Sendable (Transaction) async throws -> [UInt8]
     ) async throws -> Recorded {
+        #if DEBUG
+        if Sabotage.deduplication.isOn, ownRequests.withLock({ $0.insert(request).inserted }) {
+            return try await client.withTransaction { transaction in
+                let result = try await body(transaction)
+                _ = try await transaction.execute(
+                    recordAgain(request.sessionID, Int(request.requestID), userID, String(decoding: result, as: UTF8.self)))
+                return Recorded(result: result, isNew: false)
+            }
+        }
+        #endif
         do {
             return try await client.withTransaction { transaction in
                 if let result = try await outcome(of: request, userID: userID, in: transaction) {
@@ -76,4 +90,17 @@ public enum MutationRequests {
         INSERT INTO mutation_requests (session_id, request_id, user_id, result)
         VALUES ($1, $2, $3, $4)
         """)
+
+    #if DEBUG
+    /// Those that this process has run, for `Sabotage.deduplication`.
+    private static let ownRequests = Mutex<Set<MutationRequest>>([])
+
+    private static let recordAgain = Statement(
+        "mutation_requests.record_again",
+        """
+        INSERT INTO mutation_requests (session_id, request_id, user_id, result)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING
+        """)
+    #endif
 }

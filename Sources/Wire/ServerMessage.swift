@@ -34,13 +34,18 @@ public enum ServerMessage {
     }
 
     /// A QueryUpdated or QueryFailed without its `queryId`: the fields behind it.
-    public struct QueryOutcomeBody: Sendable {
-        fileprivate let type: StaticString
+    public struct QueryOutcomeBody: Equatable, Sendable {
+        fileprivate enum Kind: String {
+            case updated = "QueryUpdated"
+            case failed = "QueryFailed"
+        }
+
+        fileprivate let kind: Kind
         fileprivate let fields: [UInt8]
 
         public static func updated(value: [UInt8], journal: String?) -> QueryOutcomeBody {
             QueryOutcomeBody(
-                type: "QueryUpdated",
+                kind: .updated,
                 fields: fields(capacity: value.count + 64) { writer in
                     writer.key("value")
                     writer.raw(value)
@@ -51,7 +56,7 @@ public enum ServerMessage {
 
         public static func failed(message: String, errorData: [UInt8]?, journal: String?) -> QueryOutcomeBody {
             QueryOutcomeBody(
-                type: "QueryFailed",
+                kind: .failed,
                 fields: fields(capacity: 256) { writer in
                     writer.key("errorMessage")
                     writer.string(message)
@@ -88,7 +93,7 @@ public enum ServerMessage {
                 writer.key("type")
                 switch change {
                 case .result(let queryID, let body):
-                    writer.string(body.type.description)
+                    writer.string(body.kind.rawValue)
                     writer.key("queryId")
                     writer.integer(queryID)
                     writer.raw(body.fields)

@@ -24,6 +24,12 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByStringInterpolation, Ex
     /// The names of an object's members, in their order.
     public var keys: [String] { if case .object(let members) = self { members.map(\.key) } else { [] } }
 
+    /// An object with one member more, or another value for it.
+    public func setting(_ key: String, to value: JSON) -> JSON {
+        guard case .object(let members) = self else { return self }
+        return .object(members.filter { $0.key != key } + [Member(key: key, value: value)])
+    }
+
     /// As the JavaScript client writes it: whole numbers without a point.
     public var text: String {
         String(decoding: JSONWriter.bytes { write(to: &$0) }, as: UTF8.self)

@@ -9,7 +9,7 @@ import Wire
 /// A sync socket's other end, as bare as a test needs it: says what it is told to, and keeps all that comes.
 ///
 /// It checks by itself what every client counts on: that each Transition starts where the last one ended, that timestamps
-/// never go down, that no Transition covers a mutation whose response is not there yet, and that pieces of a Transition come
+/// never go down, also from one connection to the next, that no Transition covers a mutation whose response is not there yet, and that pieces of a Transition come
 /// without a gap. What it finds is in `State.violations`, and becomes an issue of the test.
 public final class SyncClient: Sendable {
     /// How the socket is asked for, which is how the server knows the client (convex-protocol.md 3.1).
@@ -54,6 +54,8 @@ public final class SyncClient: Sendable {
         /// The connection is gone.
         public fileprivate(set) var isClosed = false
         public fileprivate(set) var violations: [String] = []
+        /// What the client has seen on other connections.
+        fileprivate var maxObserved: UInt64 = 0
         fileprivate var chunks: [JSON] = []
         /// Mutations without a response, and whether each was asked for before, on another connection.
         fileprivate var owed: [UInt32: Bool] = [:]
@@ -82,6 +84,7 @@ public final class SyncClient: Sendable {
         var state = State()
         var waiters: [Int: @Sendable () -> Void] = [:]
         var nextWaiter = 0
+        var isHoldingBack = false
         var querySet: UInt32 = 0
         var identity: UInt32 = 0
         var nextQuery: UInt32 = 0
@@ -160,7 +163,20 @@ public final class SyncClient: Sendable {
     }
 
     private func send(_ opcode: WebSocketOpcode, _ data: ByteBuffer) {
-        channel.writeAndFlush(WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data), promise: nil)
+        let frame = WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data)
+        if log.value.withLock({ $0.isHoldingBack }) {
+            channel.write(frame, promise: nil)
+        } else {
+            channel.writeAndFlush(frame, promise: nil)
+        }
+    }
+
+    /// Sends all that `body` says together, so that the server has it at once.
+    public func together(_ body: () -> Void) {
+        log.value.withLock { $0.isHoldingBack = true }
+        body()
+        log.value.withLock { $0.isHoldingBack = false }
+        channel.flush()
     }
 
     /// Ends the connection without a word.
@@ -177,8 +193,9 @@ public final class SyncClient: Sendable {
             "type": "Connect", "sessionId": .string(sessionID), "connectionCount": .number(Double(connectionCount)), "lastCloseReason": .null,
             "clientTs": .number((Date().timeIntervalSince1970 * 1000).rounded()),
         ]
-        if let maxObserved, case .object(let members) = message {
-            message = .object(members + [.init(key: "maxObservedTimestamp", value: .string(Self.encode(maxObserved)))])
+        if let maxObserved {
+            message = message.setting("maxObservedTimestamp", to: .string(Self.encode(maxObserved)))
+            log.change { $0.maxObserved = maxObserved }
         }
         send(message)
     }
@@ -243,10 +260,13 @@ public final class SyncClient: Sendable {
 
     /// Asks for a mutation, and gives the request's id.
     ///
-    /// - Parameter requestID: to ask again what was asked on another connection.
+    /// - Parameters:
+    ///   - requestID: nil for the next one of this connection.
+    ///   - isRepeat: whether another connection may have asked for it; nil if that is so for all with a `requestID`. A Transition
+    ///     may come before the response to a repeat.
     @discardableResult
-    public func mutate(_ path: String, _ arguments: JSON, requestID: UInt32? = nil) -> UInt32 {
-        call("Mutation", path, arguments, requestID)
+    public func mutate(_ path: String, _ arguments: JSON, requestID: UInt32? = nil, isRepeat: Bool? = nil) -> UInt32 {
+        call("Mutation", path, arguments, requestID, isRepeat: isRepeat)
     }
 
     @discardableResult
@@ -254,11 +274,13 @@ public final class SyncClient: Sendable {
         call("Action", path, arguments, requestID)
     }
 
-    private func call(_ type: String, _ path: String, _ arguments: JSON, _ requestID: UInt32?) -> UInt32 {
+    private func call(
+        _ type: String, _ path: String, _ arguments: JSON, _ requestID: UInt32?, isRepeat: Bool? = nil
+    ) -> UInt32 {
         let id = log.value.withLock { log in
             let id = requestID ?? log.nextRequest
             log.nextRequest = max(log.nextRequest, id + 1)
-            if type == "Mutation" { log.state.owed[id] = requestID != nil }
+            if type == "Mutation" { log.state.owed[id] = isRepeat ?? (requestID != nil) }
             return id
         }
         send(["type": .string(type), "requestId": .number(Double(id)), "udfPath": .string(path), "args": [arguments]])
@@ -389,6 +411,7 @@ extension SyncClient.State {
         if start != version { violations.append("a Transition starts at \(start), but the last one ended at \(version)") }
         if end.timestamp < start.timestamp { violations.append("the timestamp goes down: \(start) → \(end)") }
         if end.timestamp >= 1 << 63 { violations.append("the timestamp has the highest bit: \(end)") }
+        if end.timestamp < maxObserved { violations.append("a Transition at \(end.timestamp), but \(maxObserved) has been seen") }
         transitions.append(transition)
         version = end
         var seen: Set<UInt32> = []

@@ -32,7 +32,7 @@ public final class TestWorker: Sendable {
     public let accounts: Accounts
     private let clients = Mutex<[SyncClient]>([])
 
-    fileprivate init(port: Int, databaseURL: String, dataFolder: String, database: PostgresClient) throws {
+    init(port: Int, databaseURL: String, dataFolder: String, database: PostgresClient) throws {
         self.port = port
         self.databaseURL = databaseURL
         self.dataFolder = dataFolder
@@ -145,7 +145,7 @@ public final class TestWorker: Sendable {
     }
 
     /// Cuts what is still open, and reports what the server did wrong on any socket.
-    fileprivate func checkSockets() {
+    func checkSockets() {
         for client in clients.withLock({ $0 }) {
             for violation in client.state.violations { Issue.record("the server broke the sync protocol: \(violation)") }
             client.cut()
@@ -164,7 +164,7 @@ public struct TestUser: Sendable {
     public var sessionID: SessionID { SessionID(refreshToken.split(separator: "|")[1])! }
 }
 
-private let testIssuer = "http://attune.test"
+let testIssuer = "http://attune.test"
 
 /// Starts a worker, lends it to `body`, and takes everything away afterwards.
 ///
@@ -236,7 +236,7 @@ public func withTestWorker(
 }
 
 /// One set of keys for all tests of a process: making an RSA key takes longer than most tests.
-private struct TestKeys: Sendable {
+struct TestKeys: Sendable {
     private let files: [String: Data]
 
     static var shared: TestKeys { get async throws { try await making.value } }

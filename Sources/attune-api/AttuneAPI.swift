@@ -8,6 +8,11 @@ import Settings
 import Telemetry
 import UnixSignals
 
+#if DEBUG
+import Domain
+import Foundation
+#endif
+
 /// `attune-api`: one API worker. Settings come from the environment; see docs/settings.md.
 @main
 struct AttuneAPI: AsyncParsableCommand {
@@ -16,10 +21,20 @@ struct AttuneAPI: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try APISettings()
+        #if DEBUG
+        Sabotage.choose(ProcessInfo.processInfo.environment["ATTUNE_SABOTAGE"].flatMap(Sabotage.init))
+        #endif
         LoggingSystem.bootstrapLines(level: Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info)
         let logger = Logger(label: "attune-api")
         let metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
+
+        let openFiles = raiseOpenFileLimit()
+        if openFiles < settings.maximumSockets + 200 {
+            logger.warning(
+                "the operating system allows fewer open files than there may be sockets",
+                metadata: ["allowed": "\(openFiles)", "sockets": "\(settings.maximumSockets)"])
+        }
 
         var configuration = Worker.Configuration(
             server: APIServer.Configuration(
@@ -28,13 +43,16 @@ struct AttuneAPI: AsyncParsableCommand {
                 allowsOrigin: settings.allowedOrigins.contains),
             siteURL: settings.siteURL, dataFolder: settings.dataDirectory, connectionString: settings.databaseURL.revealed)
         configuration.feedConnectionString = settings.feedDatabaseURL?.revealed
+        configuration.sharesFeed = settings.sharesFeed
         configuration.newAccountsPerHour = settings.newAccountsPerHour
+        configuration.server.limits.sockets = settings.maximumSockets
         let worker = try Worker(configuration, functions: allFunctions, metrics: metrics, logger: logger) { port in
             logger.notice("accepting connections", metadata: ["port": "\(port)"])
         }
         var group = ServiceGroupConfiguration(
             services: [.init(service: worker)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        group.maximumGracefulShutdownDuration = .seconds(15)
+        // Most of it is for `ConnectionLimits.longestFarewell`, which has to end before.
+        group.maximumGracefulShutdownDuration = .seconds(30)
         try await ServiceGroup(configuration: group).run()
     }
 }

@@ -32,6 +32,9 @@ struct StackOptions: ParsableArguments {
     @Option(help: "\(SettingCatalog.workers.help)")
     var workers: String?
 
+    @Option(help: "\(SettingCatalog.sharesFeed.help)")
+    var feedShared: String?
+
     @Option(help: "\(SettingCatalog.trustedProxies.help)")
     var trustedProxies: String?
 
@@ -40,6 +43,9 @@ struct StackOptions: ParsableArguments {
 
     @Option(help: "\(SettingCatalog.newAccountsPerHour.help)")
     var newAccountsPerHour: String?
+
+    @Option(help: "\(SettingCatalog.maximumSockets.help)")
+    var maxSockets: String?
 
     @Option(help: "\(SettingCatalog.logLevel.help)")
     var logLevel: String?
@@ -51,9 +57,10 @@ struct StackOptions: ParsableArguments {
     var overrides: [String: String] {
         [
             SettingCatalog.host.name: host, SettingCatalog.port.name: port, SettingCatalog.workers.name: workers,
+            SettingCatalog.sharesFeed.name: feedShared,
             SettingCatalog.trustedProxies.name: trustedProxies, SettingCatalog.allowedOrigins.name: allowedOrigins,
-            SettingCatalog.newAccountsPerHour.name: newAccountsPerHour, SettingCatalog.logLevel.name: logLevel,
-            SettingCatalog.adminEmail.name: adminEmail,
+            SettingCatalog.newAccountsPerHour.name: newAccountsPerHour, SettingCatalog.maximumSockets.name: maxSockets,
+            SettingCatalog.logLevel.name: logLevel, SettingCatalog.adminEmail.name: adminEmail,
         ].compactMapValues { $0 }
     }
 }

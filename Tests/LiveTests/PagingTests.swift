@@ -5,80 +5,9 @@ import Testing
 import Wire
 import WorkerTestSupport
 
+/// What a list makes of its arguments. What people see while rows come and go is in ReactPageTests.
 @Suite("Live pages", .timeLimit(.minutes(3)))
 struct PagingTests {
-    private struct Chat {
-        let worker: TestWorker
-        let ann: TestUser
-        let ben: TestUser
-        let conversation: ConversationID
-
-        init(_ worker: TestWorker, messages: Int) async throws {
-            self.worker = worker
-            ann = try await worker.signUp("Ann")
-            ben = try await worker.signUp("Ben")
-            conversation = try await worker.conversation(ann, ben)
-            for number in 0..<messages { try await worker.insertMessage("\(number)", from: ann, to: ben) }
-        }
-
-        func page(_ cursor: JSON?, count: Int = 3, end: JSON? = nil) -> JSON {
-            var options: [JSON.Member] = [
-                .init(key: "numItems", value: .number(Double(count))), .init(key: "cursor", value: cursor ?? .null), .init(key: "id", value: 1),
-            ]
-            if let end { options.append(.init(key: "endCursor", value: end)) }
-            return ["conversationId": conversation.json, "paginationOpts": .object(options)]
-        }
-    }
-
-    // 29, 30
-    @Test("adjacent pages stay gapless while rows come and go")
-    func gapless() async throws {
-        try await withTestWorker { worker in
-            let chat = try await Chat(worker, messages: 6)
-            let client = try await worker.connect(as: chat.ben)
-            let first = client.add("messages:list", chat.page(nil))
-            let firstValue = try await client.wait(for: "the first page") { $0.value(first) }
-            let second = client.add("messages:list", chat.page(firstValue["continueCursor"]))
-            var state = try await client.wait(for: "the second page") { $0.value(second) == nil ? nil : $0 }
-            #expect(state.contents(first) == ["5", "4", "3"])
-            #expect(state.contents(second) == ["2", "1", "0"])
-
-            // At the top: pushes nothing out.
-            try await worker.insertMessage("6", from: chat.ann, to: chat.ben)
-            state = try await client.wait(for: "the new message") { $0.contents(first)?.first == "6" ? $0 : nil }
-            #expect(state.contents(first) == ["6", "5", "4", "3"])
-            #expect(state.contents(second) == ["2", "1", "0"])
-
-            // The row at the border: nothing moves over it.
-            try await worker.sql("DELETE FROM messages WHERE content IN ('3', '2')")
-            state = try await client.wait(for: "the deletion") { $0.contents(first)?.count == 3 ? $0 : nil }
-            #expect(state.contents(first) == ["6", "5", "4"])
-            #expect(state.contents(second) == ["1", "0"])
-            #expect(state.value(first)?["continueCursor"] == firstValue["continueCursor"])
-            #expect(state.value(second)?["continueCursor"]?.stringValue != nil)
-        }
-    }
-
-    // 30
-    @Test("a journal brings back the same range after a reconnect")
-    func journals() async throws {
-        try await withTestWorker { worker in
-            let chat = try await Chat(worker, messages: 4)
-            let client = try await worker.connect(as: chat.ben)
-            let first = client.add("messages:list", chat.page(nil))
-            let before = try await client.wait(for: "the page") { $0.results[first] }
-            client.cut()
-            try await worker.insertMessage("4", from: chat.ann, to: chat.ben)
-            let again = try await worker.connect(as: chat.ben)
-            let journaled = again.add("messages:list", chat.page(nil), journal: before["journal"]?.stringValue)
-            let fresh = again.add("messages:list", chat.page(nil, end: .null))
-            let state = try await again.wait(for: "both pages") { $0.results.count == 2 ? $0 : nil }
-            #expect(state.contents(journaled) == ["4", "3", "2", "1"])
-            #expect(state.results[journaled]?["journal"] == before["journal"])
-            #expect(state.contents(fresh) == ["4", "3", "2"])
-        }
-    }
-
     // 31
     @Test("a page with an end cursor is the whole range, and can be split in two")
     func endAndSplit() async throws {

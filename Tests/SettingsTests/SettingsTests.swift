@@ -26,7 +26,8 @@ struct SettingsTests {
             "DATABASE_URL": "postgresql:///attune", "ATTUNE_HOST": "::1", "ATTUNE_PORT": "80", "ATTUNE_DATA_DIR": "/srv/attune",
             "ATTUNE_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
             "ATTUNE_ALLOWED_ORIGINS": "https://Chat.example.org/,http://localhost:5173",
-            "ATTUNE_NEW_ACCOUNTS_PER_HOUR": "5", "ATTUNE_LOG_LEVEL": "DEBUG",
+            "ATTUNE_NEW_ACCOUNTS_PER_HOUR": "5", "ATTUNE_MAX_SOCKETS": "100", "ATTUNE_LOG_LEVEL": "DEBUG",
+            "ATTUNE_FEED_SHARED": "False",
         ])
         #expect(settings.databaseURL.revealed == "postgresql:///attune")
         #expect(settings.dataDirectory == "/srv/attune")
@@ -34,6 +35,8 @@ struct SettingsTests {
         #expect(settings.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1"])
         #expect(settings.allowedOrigins == .only(["https://chat.example.org", "http://localhost:5173"]))
         #expect(settings.newAccountsPerHour == 5)
+        #expect(settings.maximumSockets == 100)
+        #expect(!settings.sharesFeed)
         #expect(settings.logLevel == .debug)
     }
 

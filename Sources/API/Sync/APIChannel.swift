@@ -5,8 +5,6 @@ import Live
 import Logging
 import NIOCore
 import NIOHTTP1
-import NIOHTTPTypes
-import NIOHTTPTypesHTTP1
 import NIOWebSocket
 
 /// One connection of the API worker: HTTP, which may turn into a sync socket.
@@ -14,23 +12,12 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let live: LiveQueries
     let addresses: ClientAddressResolver
+    let readiness: Readiness
+    let census: SocketCensus
 
-    /// A connection that has not said yet what it will be.
     struct Value: ServerChildChannelValue {
         let channel: any Channel
-        let negotiated: EventLoopFuture<Negotiated>
-    }
-
-    enum Negotiated: Sendable {
-        case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
-        case sync(SyncConnection)
-    }
-
-    struct SyncConnection: Sendable {
-        let socket: SyncSocket
-        let inbox: FrameInbox
-        let kind: ClientKind
-        let clientAddress: IPAddress
+        let role: EventLoopFuture<HTTPConnectionHandler.Role>
     }
 
     /// The largest message of a client: a query set of some thousand queries with large arguments.
@@ -38,102 +25,72 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            let upgrader = NIOTypedWebSocketServerUpgrader<Negotiated>(
-                maxFrameSize: Self.maximumMessageBytes,
-                shouldUpgrade: { channel, head in
-                    channel.eventLoop.makeSucceededFuture(SyncHandshake(head) == nil ? nil : [:])
-                },
-                upgradePipelineHandler: { channel, head in
-                    channel.eventLoop.makeCompletedFuture {
-                        let pipeline = channel.pipeline.syncOperations
-                        pipeline.removeHandler(context: try pipeline.context(handlerType: BrokenRequestHandler.self), promise: nil)
-                        return .sync(try becomeSyncSocket(channel, head))
-                    }
-                })
-            let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(upgraders: [upgrader]) { channel in
-                channel.eventLoop.makeCompletedFuture { .http(try becomeHTTP(channel, logger: logger)) }
-            }
-            var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
-            configuration.enableErrorHandling = false
-            let negotiated = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(configuration: configuration)
-            try channel.pipeline.syncOperations.addHandler(BrokenRequestHandler())
-            return Value(channel: channel, negotiated: negotiated)
+            let handler = HTTPConnectionHandler(
+                channel: channel, readiness: readiness, limits: census.limits, admit: census.enter, makeSocket: makeSocket)
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(HTTPResponseEncoder())
+            try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)))
+            try pipeline.addHandler(handler)
+            return Value(channel: channel, role: handler.futureRole)
         }
     }
 
-    private func becomeHTTP(
-        _ channel: any Channel, logger: Logger
-    ) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
-        try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-        try channel.pipeline.syncOperations.addHandler(HTTPConnectionStateHandler(idleTimeout: .seconds(120), logger: logger))
-        return try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-    }
-
-    private func becomeSyncSocket(_ channel: any Channel, _ head: HTTPRequestHead) throws -> SyncConnection {
-        let socket = SyncSocket(channel: channel) { [live] in live.outboundHasRoom() }
+    /// The handlers of a socket for which `census` has made room, in the pipeline's order.
+    private func makeSocket(_ channel: any Channel, _ head: HTTPRequestHead) -> (SyncConnection, [any ChannelHandler]) {
+        channel.closeFuture.whenComplete { [census] _ in census.leave() }
+        // A channel keeps its read buffer, and idle clients send little but pongs.
+        try? channel.syncOptions?.setOption(
+            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 512, maximum: 65536))
         let inbox = FrameInbox {
             channel.setOption(ChannelOptions.autoRead, value: true).whenSuccess { channel.read() }
         }
-        try channel.pipeline.syncOperations.addHandler(
-            NIOWebSocketFrameAggregator(
-                minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 4096, maxAccumulatedFrameSize: Self.maximumMessageBytes))
-        try channel.pipeline.syncOperations.addHandler(SyncSocketHandler(socket: socket, inbox: inbox))
+        let socket = SyncSocket(channel: channel, census: census, inbox: inbox)
         let clientAddress = addresses.clientAddress(
             peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }, forwardedFor: head.headers["X-Forwarded-For"])
-        // `shouldUpgrade` has read the same head.
+        // The request was found to be a handshake before.
         let kind = SyncHandshake(head)?.kind ?? ClientKind(knowsChunks: false, recoversFromAuthError: false, comparesTimestamps: false)
-        return SyncConnection(socket: socket, inbox: inbox, kind: kind, clientAddress: clientAddress)
+        let handlers: [any ChannelHandler] = [
+            WebSocketFrameEncoder(),
+            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Self.maximumMessageBytes)),
+            WebSocketProtocolErrorHandler(),
+            NIOWebSocketFrameAggregator(
+                minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 4096, maxAccumulatedFrameSize: Self.maximumMessageBytes),
+            SyncSocketHandler(socket: socket, inbox: inbox, readiness: readiness),
+        ]
+        return (SyncConnection(socket: socket, inbox: inbox, kind: kind, clientAddress: clientAddress), handlers)
     }
 
     func handle(value: Value, logger: Logger) async {
-        switch try? await value.negotiated.get() {
-        case .http(let channel):
-            await handleHTTP(asyncChannel: channel, logger: logger)
-        case .sync(let connection):
-            await live.serve(
-                connection.inbox, outbound: connection.socket, kind: connection.kind, clientAddress: connection.clientAddress)
-            try? await value.channel.closeFuture.get()
-        case nil:
-            // The client left before it had said anything, or said nothing that is HTTP.
+        await withTaskCancellationHandler {
+            switch try? await value.role.get() {
+            case .http(let channel, let socket):
+                await withDiscardingTaskGroup { group in
+                    // It ends with the connection, whatever becomes of that.
+                    group.addTask { await handleHTTP(asyncChannel: channel, logger: logger) }
+                    if let connection = try? await socket.get() { serve(connection) }
+                }
+            case .sync(let connection):
+                serve(connection)
+            case .some(.none), nil:
+                value.channel.close(promise: nil)
+            }
+        } onCancel: {
+            // The worker's time to stop is over.
             value.channel.close(promise: nil)
         }
     }
+
+    /// Sockets are served without a task that waits; `SocketCensus` knows when they have gone.
+    private func serve(_ connection: SyncConnection) {
+        live.serve(
+            connection.inbox, outbound: connection.socket, kind: connection.kind, clientAddress: connection.clientAddress)
+    }
 }
 
-/// Answers what is no HTTP with 400, and ends the connection; a request that breaks off gets no answer.
-///
-/// In place of NIO's own handler, which also answers requests that have been answered, and connections that are closed: in
-/// debug builds that stops the program.
-private final class BrokenRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private var requestIsUnderWay = false
-    private var responseIsDue = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head: (requestIsUnderWay, responseIsDue) = (true, true)
-        case .body: break
-        case .end: requestIsUnderWay = false
-        }
-        context.fireChannelRead(data)
-    }
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { responseIsDue = false }
-        context.write(data, promise: promise)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError else { return context.fireErrorCaught(error) }
-        if context.channel.isActive, !requestIsUnderWay, !responseIsDue {
-            let head = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: ["Connection": "close", "Content-Length": "0"])
-            context.write(wrapOutboundOut(.head(head)), promise: nil)
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        }
-        context.close(promise: nil)
-    }
+/// A connection that has become a sync socket.
+struct SyncConnection: Sendable {
+    let socket: SyncSocket
+    let inbox: FrameInbox
+    let kind: ClientKind
+    let clientAddress: IPAddress
 }

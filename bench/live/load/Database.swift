@@ -9,7 +9,7 @@ final class Database {
 
     init(_ connectionString: String) throws {
         connection = PQconnectdb(connectionString)
-        guard PQstatus(connection) == CONNECTION_OK else { throw Failure(String(cString: PQerrorMessage(connection))) }
+        guard PQstatus(connection) == CONNECTION_OK else { throw failure }
     }
 
     deinit { PQfinish(connection) }
@@ -29,17 +29,19 @@ final class Database {
         try check(PQexecPrepared(connection, name, Int32(values.count), values, nil, nil, 0))
     }
 
+    private var failure: Failure { Failure(String(cString: PQerrorMessage(connection))) }
+
     private func check(_ result: OpaquePointer?) throws {
         defer { PQclear(result) }
         let status = PQresultStatus(result)
-        guard status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK else { throw Failure(String(cString: PQerrorMessage(connection))) }
+        guard status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK else { throw failure }
     }
 
     /// Waits for notifications for a moment, and calls `body` with the payload of each.
     func receiveNotifications(_ body: (UnsafeRawBufferPointer) -> Void) throws {
         var waiting = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
         poll(&waiting, 1, 50)
-        guard PQconsumeInput(connection) == 1 else { throw Failure(String(cString: PQerrorMessage(connection))) }
+        guard PQconsumeInput(connection) == 1 else { throw failure }
         while let notification = PQnotifies(connection) {
             let payload = notification.pointee.extra!
             body(UnsafeRawBufferPointer(start: payload, count: strlen(payload)))
@@ -90,17 +92,17 @@ final class SQLWriters: Sendable {
 final class Listener: Sendable {
     private let isStopped = Atomic(false)
 
-    /// Listens when this returns.
-    init(_ connectionString: String, _ sends: Sends, onFailure: @escaping @Sendable (any Error) -> Void) throws {
+    /// Listens from when this returns until `stop()`.
+    init(
+        _ connectionString: String, onFailure: @escaping @Sendable (any Error) -> Void, onMarker: @escaping @Sendable (Int) -> Void
+    ) throws {
         let database = try Database(connectionString)
         try database.execute("LISTEN bench")
         nonisolated(unsafe) let ours = database
         Thread { [self] in
             do {
                 while !isStopped.load(ordering: .relaxed) {
-                    try ours.receiveNotifications { payload in
-                        Marker.forEach(in: payload) { marker in sends.index(ofMarker: marker).map(sends.shown) }
-                    }
+                    try ours.receiveNotifications { Marker.forEach(in: $0, onMarker) }
                 }
             } catch {
                 onFailure(error)

@@ -28,8 +28,6 @@ final class HTTPConnection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    func close() { context?.close(promise: nil) }
-
     func send(_ content: String, as account: Account, index: Int) {
         self.index = index
         let body = #"{"path":"messages:send","args":{"content":"\#(content)","recipientId":"\#(account.recipientID)"}}"#
@@ -50,7 +48,8 @@ final class HTTPConnection: ChannelInboundHandler {
         received.writeBuffer(&bytes)
         guard let headLength = endOfHead(received) else { return }
         let head = received.getString(at: received.readerIndex, length: headLength)!.lowercased()
-        guard let field = head.firstRange(of: "content-length: "), let length = Int(head[field.upperBound...].prefix { $0.isNumber })
+        guard let field = head.firstRange(of: "content-length: "),
+            let length = Int(head[field.upperBound...].prefix { $0.isNumber })
         else { return load.fail("an answer without a length: \(head)") }
         guard received.readableBytes >= headLength + length else { return }
         received.moveReaderIndex(forwardBy: headLength)

@@ -17,7 +17,6 @@ final class Load: @unchecked Sendable {
     private var sends: Sends?
     private var content = ""
     private var fanOut: FanOut?
-    private var isClosing = false
     private var failure: Failure?
     private(set) var frames = 0
     private(set) var frameBytes = 0
@@ -90,16 +89,8 @@ final class Load: @unchecked Sendable {
         opening = nil
     }
 
-    func close() -> EventLoopFuture<Void> {
-        loop.submit { [self] in
-            isClosing = true
-            for socket in sockets { socket.close() }
-            for connection in connections { connection.close() }
-        }
-    }
-
     func ended(_ handler: some ChannelInboundHandler) {
-        if !isClosing { fail("a connection was closed") }
+        fail("a connection was closed")
     }
 
     /// Whatever runs ends with the first failure.
@@ -121,34 +112,25 @@ final class Load: @unchecked Sendable {
 
     // MARK: Sending
 
-    enum Way: String, Decodable {
-        case http
-        case socket
-        /// Somebody else sends; here it is only received.
-        case elsewhere
-    }
-
-    func begin(_ sends: Sends, content: String, way: Way) {
+    /// From now on these sends are the ones that answers and frames are looked for. Those by HTTP or socket are sent from here.
+    func begin(_ sends: Sends, content: String, way: Command.Way) {
         loop.execute { [self] in
             self.sends = sends
             self.content = content
             (frames, frameBytes) = (0, 0)
-            if way != .elsewhere { sendDue(from: 0, way) }
+            if way == .http || way == .socket { sendDue(from: 0, way) }
         }
     }
 
-    private func sendDue(from first: Int, _ way: Way) {
+    private func sendDue(from first: Int, _ way: Command.Way) {
         guard let sends else { return }
         var index = first
         while index < sends.count, sends.isDue(index) <= .now() {
-            switch way {
-            case .http:
+            if way == .http {
                 queue.append(index)
                 sendQueued()
-            case .socket:
+            } else {
                 sockets[sends.senders[index]].send(Marker.text(sends.firstMarker + index) + content, index: index)
-            case .elsewhere:
-                break
             }
             index += 1
         }

@@ -1,7 +1,6 @@
 import Foundation
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// What the benchmark asks for.
 struct Command: Decodable {
@@ -12,8 +11,8 @@ struct Command: Decodable {
         case send
         /// Executes `statement`, whose `$1` is a text that all sockets are to be shown, and waits until they are.
         case fanOut
-        /// Closes all sockets.
-        case close
+        /// Listens to the channel `bench` until the program ends.
+        case listen
     }
 
     enum Way: String, Decodable {
@@ -47,6 +46,7 @@ struct Answer: Encodable {
     var frameBytes: Int?
 }
 
+/// Does what it is told, one command after the other.
 final class LoadSession {
     private let port: Int
     private let connectionString: String
@@ -75,7 +75,7 @@ final class LoadSession {
             try send(
                 by: command.way ?? .http, rate: command.rate ?? 100, seconds: command.seconds ?? 1, content: command.content ?? "")
         case .fanOut: try fanOut(command.statement ?? "")
-        case .close: try close()
+        case .listen: try listen()
         }
     }
 
@@ -86,8 +86,8 @@ final class LoadSession {
         return Answer()
     }
 
-    private func close() throws -> Answer {
-        try load.close().wait()
+    private func listen() throws -> Answer {
+        _ = try Listener(connectionString, onFailure: fail) { _ in }
         return Answer()
     }
 
@@ -99,12 +99,9 @@ final class LoadSession {
         let sockets = way == .notify ? accounts.count : try load.socketCount
         let sends = Sends(count: Int(rate * seconds), rate: rate, sockets: sockets, firstMarker: nextMarker)
         nextMarker += sends.count
-        let listener = way == .notify ? try Listener(connectionString, sends, onFailure: fail) : nil
-        switch way {
-        case .http: load.begin(sends, content: content, way: .http)
-        case .socket: load.begin(sends, content: content, way: .socket)
-        case .sql, .notify:
-            load.begin(sends, content: content, way: .elsewhere)
+        let listener = way == .notify ? try listener(for: sends) : nil
+        load.begin(sends, content: content, way: way)
+        if way == .sql || way == .notify {
             SQLWriters(connectionString).begin(sends, accounts: accounts, content: content, onFailure: fail)
         }
         let deadline = sends.isDue(sends.count) + Self.patience
@@ -121,6 +118,10 @@ final class LoadSession {
         return Answer(
             sendToAnswer: times.sendToAnswer, sendToFrame: times.sendToFrame, answerToFrame: times.answerToFrame, frames: frames,
             frameBytes: bytes)
+    }
+
+    private func listener(for sends: Sends) throws -> Listener {
+        try Listener(connectionString, onFailure: fail) { marker in sends.index(ofMarker: marker).map(sends.shown) }
     }
 
     private var fail: @Sendable (any Error) -> Void {

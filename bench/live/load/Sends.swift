@@ -79,6 +79,7 @@ final class Sends: @unchecked Sendable {
 
 /// In milliseconds.
 struct Percentiles: Encodable {
+    let minimum: Double
     let p50: Double
     let p95: Double
     let p99: Double
@@ -87,6 +88,7 @@ struct Percentiles: Encodable {
     init(_ values: [Double]) {
         let sorted = values.sorted()
         func rank(_ share: Double) -> Double { sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))] }
-        (p50, p95, p99, maximum) = (rank(0.5), rank(0.95), rank(0.99), sorted[sorted.count - 1])
+        (minimum, maximum) = (sorted[0], sorted[sorted.count - 1])
+        (p50, p95, p99) = (rank(0.5), rank(0.95), rank(0.99))
     }
 }

@@ -49,13 +49,12 @@ final class SyncSocket: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    func close() { context?.close(promise: nil) }
-
     // MARK: Sending
 
     private func subscribe() {
         var messages = [
-            #"{"type":"Connect","sessionId":"\#(UUID().uuidString.lowercased())","connectionCount":0,"lastCloseReason":null,"clientTs":0}"#
+            #"{"type":"Connect","sessionId":"\#(UUID().uuidString.lowercased())","connectionCount":0,"# +
+                #""lastCloseReason":null,"clientTs":0}"#
         ]
         if !account.token.isEmpty {
             messages.append(#"{"type":"Authenticate","baseVersion":0,"tokenType":"User","value":"\#(account.token)"}"#)

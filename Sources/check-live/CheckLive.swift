@@ -1,0 +1,57 @@
+import ArgumentParser
+import Checking
+import Foundation
+
+/// `check-live`: runs an installation under load and faults, and compares all that its clients are shown with the log. See
+/// docs/checker.md.
+@main
+struct CheckLive: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check-live", abstract: "Checks that live queries show what they should, whatever goes wrong.")
+
+    @Argument(help: "How long there are load and faults.")
+    var seconds = 60
+
+    @Argument(help: "What all decisions are drawn from; one at random if not given.")
+    var seed: UInt64?
+
+    @Option(help: "Clients, on one socket each.")
+    var clients = 150
+
+    @Option(help: "Accounts to begin with.")
+    var users = 26
+
+    @Option(help: "attune-api processes.")
+    var workers = 3
+
+    @Option(help: "What the clients do in a second, all together.")
+    var pace = 20.0
+
+    @Option(help: "The mean pause between two faults, in seconds; 0 for none.")
+    var faultInterval = 9.0
+
+    @Option(help: "deploy/nginx/attune.conf.")
+    var nginxConfiguration: String
+
+    @Option(help: "What a debug build of attune-api is to do wrong, to see whether it is found: \"visibility\", \"invalidation\", \"deduplication\".")
+    var sabotage: String?
+
+    func run() async throws {
+        let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+        var settings = LiveCheck.Settings(programs: beside, nginxConfiguration: nginxConfiguration)
+        settings.seconds = seconds
+        settings.seed = seed ?? .random(in: 1...999_999)
+        settings.clients = clients
+        settings.users = users
+        settings.workers = workers
+        settings.pace = pace
+        settings.faultInterval = faultInterval > 0 ? faultInterval : nil
+        settings.sabotage = sabotage
+        settings.note = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
+        settings.note("check-live: \(seconds) seconds, seed \(settings.seed)")
+        let result = try await LiveCheck(settings).run()
+        for finding in result.findings { print("\(finding)\nSeed: \(settings.seed)\n") }
+        print(result.summary)
+        if !result.findings.isEmpty { throw ExitCode.failure }
+    }
+}
