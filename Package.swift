@@ -132,7 +132,7 @@ let package = Package(
         .testTarget(
             name: "FeedTests",
             dependencies: [
-                "Development", "Domain", "Feed", "Postgres", "Schema", "Store", "TestSupport", logging, nioCore, nioPosix,
+                "Development", "Domain", "Feed", "Postgres", "Schema", "Store", "TestSupport", logging, nioCore,
             ]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "Domain", "Registry", "Wire"]),
         .testTarget(name: "DomainTests", dependencies: ["Domain"]),

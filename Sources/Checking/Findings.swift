@@ -36,26 +36,39 @@ final class Findings: Sendable {
     }
 }
 
-/// What one client said and heard lately, to be printed beside a finding. Secrets do not get here.
-final class ClientHistory: Sendable {
+/// The last of many lines.
+final class RecentLines: Sendable {
     private let lines = Mutex<[String]>([])
-    private static let capacity = 60
-    private static let lineLength = 600
+    private let capacity: Int
 
-    func note(_ line: @autoclosure () -> String) {
-        var text = line()
-        if text.utf8.count > Self.lineLength { text = String(text.prefix(Self.lineLength)) + "…" }
-        let stamped = "\(Self.clock()) \(text)"
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    func append(_ line: String) {
         lines.withLock { lines in
-            lines.append(stamped)
-            if lines.count > 2 * Self.capacity { lines.removeFirst(Self.capacity) }
+            lines.append(line)
+            if lines.count > 2 * capacity { lines.removeFirst(lines.count - capacity) }
         }
     }
 
-    var list: [String] { lines.withLock { Array($0.suffix(Self.capacity)) } }
+    var list: [String] { lines.withLock { Array($0.suffix(capacity)) } }
+}
+
+/// What one client said and heard lately, to be printed beside a finding. Secrets do not get here.
+final class ClientHistory: Sendable {
+    private let lines = RecentLines(capacity: 60)
+    private static let lineLength = 600
+
+    func note(_ line: String) {
+        let text = line.utf8.count > Self.lineLength ? String(line.prefix(Self.lineLength)) + "…" : line
+        lines.append("\(Self.clock()) \(text)")
+    }
+
+    var list: [String] { lines.list }
 
     /// Time of day in UTC, as the workers' logs have it.
-    static func clock() -> String {
+    private static func clock() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let seconds = time.tv_sec % 86_400

@@ -25,8 +25,10 @@ public struct LiveCheck: Sendable {
         public var nginxConfiguration: String
         /// What debug builds of `attune-api` are told to do wrong.
         public var sabotage: String?
-        /// Lines about what happens meanwhile.
+        /// Gets lines about what happens meanwhile.
         public var note: @Sendable (String) -> Void = { _ in }
+        /// Gets what the workers and the proxy log, from `notice` on.
+        public var noteLog: @Sendable (String) -> Void = { _ in }
 
         public init(programs: String, nginxConfiguration: String) {
             self.programs = programs
@@ -37,6 +39,8 @@ public struct LiveCheck: Sendable {
     public struct Result: Sendable {
         public let findings: [Finding]
         public let summary: String
+        /// The last lines of the workers' and the proxy's logs.
+        public let log: [String]
         public let exactTransitions: Int
         public let faults: Int
     }
@@ -60,19 +64,24 @@ public struct LiveCheck: Sendable {
         // The database's outages are on purpose, and are no news.
         let logger = Logger(label: "checker") { _ in SwiftLogNoOpLogHandler() }
         let polling = PollingTimes()
+        let lines = RecentLines(capacity: 80)
         let log = Mutex<CommitLog?>(nil)
         let installation = try await Installation.start(
             .init(
                 folder: folder, programs: settings.programs, nginxConfiguration: settings.nginxConfiguration, workers: settings.workers,
                 sabotage: settings.sabotage),
-            polling: polling, note: settings.note
+            polling: polling,
+            note: { line in
+                lines.append(line)
+                settings.noteLog(line)
+            }
         ) { connectionString in
             let opened = CommitLog(connectionString: connectionString, logger: logger)
             try await opened.begin()
             log.withLock { $0 = opened }
         }
         let session = CheckSession(
-            settings: settings, installation: installation, log: log.withLock { $0! }, polling: polling, logger: logger)
+            settings: settings, installation: installation, log: log.withLock { $0! }, polling: polling, lines: lines, logger: logger)
         do {
             let result = try await session.run()
             await installation.stop()
@@ -89,6 +98,7 @@ private struct CheckSession {
     let settings: LiveCheck.Settings
     let installation: Installation
     let log: CommitLog
+    let lines: RecentLines
     let logger: Logger
     let findings = Findings()
     let statistics = Statistics()
@@ -97,8 +107,11 @@ private struct CheckSession {
     let group: MultiThreadedEventLoopGroup
     let random: SplitMix64
 
-    init(settings: LiveCheck.Settings, installation: Installation, log: CommitLog, polling: PollingTimes, logger: Logger) {
+    init(
+        settings: LiveCheck.Settings, installation: Installation, log: CommitLog, polling: PollingTimes, lines: RecentLines, logger: Logger
+    ) {
         self.settings = settings
+        self.lines = lines
         self.installation = installation
         self.log = log
         self.logger = logger
@@ -242,7 +255,7 @@ private struct CheckSession {
     private func result() -> LiveCheck.Result {
         let figures = statistics.current
         return LiveCheck.Result(
-            findings: findings.list, summary: Summary(settings, figures, findings.list.count).text,
+            findings: findings.list, summary: Summary(settings, figures, findings.list.count).text, log: lines.list,
             exactTransitions: figures.exactTransitions, faults: figures.faults.values.reduce(0, +))
     }
 }

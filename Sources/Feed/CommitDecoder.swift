@@ -41,6 +41,14 @@ struct CommitDecoder {
     /// The prefix of messages by which bulk writers name the tables that they have written to, separated by commas.
     static let messagePrefix = "attune.topics"
 
+    /// Whether the message makes something known: the end of a transaction, or how far the server has come.
+    static func completes(_ message: [UInt8]) -> Bool {
+        switch message.first {
+        case UInt8(ascii: "w"): message.count > 25 && message[25] == UInt8(ascii: "C")
+        default: true
+        }
+    }
+
     /// - Parameter message: the body of one CopyData.
     mutating func decode(_ message: [UInt8]) throws -> Event {
         var reader = Reader(message[...])

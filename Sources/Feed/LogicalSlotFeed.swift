@@ -59,7 +59,7 @@ public struct LogicalSlotFeed: ChangeFeed {
         while true {
             var commits: [Commit] = []
             var replyRequested = false
-            for message in try await replication.messages() {
+            for message in try await replication.messages(until: CommitDecoder.completes) {
                 switch try decoder.decode(message) {
                 case .commit(let commit):
                     position = max(position, commit.position)

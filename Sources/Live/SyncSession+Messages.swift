@@ -8,7 +8,7 @@ import Wire
 // What clients say, and what it does. One socket's messages are taken strictly in order.
 
 extension LiveQueries {
-    /// Serves one socket until its inbox ends.
+    /// Serves one socket until its inbox ends. Returns at once.
     ///
     /// - Parameters:
     ///   - inbox: the text frames that arrive; `finish` it when the socket is closed.
@@ -116,7 +116,8 @@ extension LiveQueries {
     /// When the worker stops, closes the socket as soon as the client has been told all that it waits for. What it asks for
     /// from now on, it asks for again elsewhere.
     func endIfDrained(_ session: SyncSession) {
-        guard session.isDraining, session.isOpen, session.mutations.isEmpty, session.actions == 0, !session.owesTransition else { return }
+        guard session.isDraining, session.isOpen, session.mutations.isEmpty, session.actions == 0, !session.owesTransition
+        else { return }
         end(session, .workerStops)
     }
 
@@ -196,11 +197,9 @@ extension LiveQueries {
             switch modification {
             case .add(let queryID, let path, let arguments, let journal):
                 guard session.subscriptions[queryID] == nil else { throw ProtocolViolation("Add of a queryId that is in use") }
-                guard session.subscriptions.count < configuration.maximumQueriesPerSocket, queries.count < configuration.maximumQueries
-                else {
-                    end(session, .tooManyQueries)
-                    return
-                }
+                guard session.subscriptions.count < configuration.maximumQueriesPerSocket,
+                    queries.count < configuration.maximumQueries
+                else { return end(session, .tooManyQueries) }
                 let request = QueryRequest(path: path, arguments: arguments, journal: journal)
                 session.removals.remove(queryID)
                 session.subscriptions[queryID] = SyncSession.Subscription(

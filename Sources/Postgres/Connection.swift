@@ -101,9 +101,25 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
     private struct ReplicationReader {
         var buffered: [[UInt8]] = []
         var bufferedBytes = 0
-        var waiter: (@Sendable (Result<[[UInt8]], PostgresError>) -> Void)?
-        var isPaused = false
+        /// How many of `buffered` the waiter has been asked about, and how many of those were worth waking it.
+        var examined = 0
+        var worthy = 0
+        var waiter: ReplicationWaiter?
+        /// Nothing is read from the socket: too much is buffered, or the stream is so fast that it is read now and then only.
+        var isFull = false
+        var isResting = false
         var failure: PostgresError?
+
+        var deliveredAt: UInt64 = 0
+        /// Nanoseconds between two messages that are worth waking for, lately.
+        var interval: UInt64 = 10_000_000
+
+        var isPaused: Bool { isFull || isResting }
+    }
+
+    private struct ReplicationWaiter {
+        let isWorthWaking: @Sendable ([UInt8]) -> Bool
+        let completion: @Sendable (Result<[[UInt8]], PostgresError>) -> Void
     }
 
     /// How long a cancelled statement may take to end. After that the server, or the way to it, counts as lost.
@@ -501,28 +517,63 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
 
     // MARK: Replication
 
-    /// Waits for messages of the replication stream: at least one, all that have arrived.
-    func nextReplicationMessages(completion: @escaping @Sendable (Result<[[UInt8]], PostgresError>) -> Void) {
+    /// Waits for messages of the replication stream: all that have arrived, when one of them is worth it.
+    func nextReplicationMessages(
+        until isWorthWaking: @escaping @Sendable ([UInt8]) -> Bool,
+        completion: @escaping @Sendable (Result<[[UInt8]], PostgresError>) -> Void
+    ) {
         guard case .replication(var reader) = mode else { return completion(.failure(PostgresError(.connectionLost))) }
-        if !reader.buffered.isEmpty {
-            let messages = reader.buffered
-            reader.buffered = []
-            reader.bufferedBytes = 0
-            let wasPaused = reader.isPaused
-            reader.isPaused = false
+        reader.waiter = ReplicationWaiter(isWorthWaking: isWorthWaking, completion: completion)
+        reader.examined = 0
+        reader.worthy = 0
+        mode = .replication(reader)
+        deliverReplicationMessages()
+    }
+
+    private func deliverReplicationMessages() {
+        guard case .replication(var reader) = mode, let waiter = reader.waiter else { return }
+        reader.worthy += reader.buffered[reader.examined...].count(where: waiter.isWorthWaking)
+        reader.examined = reader.buffered.count
+        guard reader.worthy > 0 || reader.isFull || reader.failure != nil else { return mode = .replication(reader) }
+        reader.waiter = nil
+        guard !reader.buffered.isEmpty else {
             mode = .replication(reader)
-            if wasPaused {
-                reactor.setInterest(descriptor, key: key, readable: true, writable: isWaitingToWrite)
-                readReplication()
-            }
-            return completion(.success(messages))
-        }
-        if let failure = reader.failure {
-            completion(.failure(failure))
+            let failure = reader.failure ?? PostgresError(.connectionLost)
+            waiter.completion(.failure(failure))
             return fail(failure)
         }
-        reader.waiter = completion
+        let messages = reader.buffered
+        reader.buffered = []
+        reader.bufferedBytes = 0
+        let wasFull = reader.isFull
+        reader.isFull = false
+        let now = Reactor.now
+        let sample = min(now - reader.deliveredAt, 10_000_000) / UInt64(max(1, reader.worthy))
+        reader.interval = (reader.interval * 7 + sample) / 8
+        reader.deliveredAt = now
+        let mustRest = reader.interval < Self.restlessInterval && !reader.isResting
+        if mustRest { reader.isResting = true }
         mode = .replication(reader)
+        if mustRest || wasFull { setReplicationInterest() }
+        if mustRest { reactor.after(Self.rest) { [weak self] in self?.endReplicationRest() } }
+        if wasFull { readReplication() }
+        waiter.completion(.success(messages))
+    }
+
+    /// When several commits come in a millisecond, they are read together: each wake-up costs more than decoding does.
+    private static let restlessInterval: UInt64 = 250_000
+    private static let rest = Duration.milliseconds(1)
+
+    private func endReplicationRest() {
+        guard isOpen, case .replication(var reader) = mode else { return }
+        reader.isResting = false
+        mode = .replication(reader)
+        setReplicationInterest()
+    }
+
+    private func setReplicationInterest() {
+        guard case .replication(let reader) = mode else { return }
+        reactor.setInterest(descriptor, key: key, readable: !reader.isPaused, writable: isWaitingToWrite)
     }
 
     /// Sends a message of the replication protocol: a standby status update.
@@ -535,7 +586,7 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
     }
 
     private func readReplication() {
-        guard case .replication(var reader) = mode, !reader.isPaused else { return }
+        guard case .replication(var reader) = mode, !reader.isFull else { return }
         while true {
             var buffer: UnsafeMutablePointer<CChar>?
             let length = PQgetCopyData(pointer, &buffer, 1)
@@ -555,15 +606,13 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
             reader.bufferedBytes += Int(length)
             PQfreemem(buffer)
             if reader.bufferedBytes > Self.replicationBufferLimit {
-                reader.isPaused = true
-                reactor.setInterest(descriptor, key: key, readable: false, writable: isWaitingToWrite)
+                reader.isFull = true
                 break
             }
         }
-        let waiter = reader.waiter
-        reader.waiter = nil
         mode = .replication(reader)
-        if let waiter { nextReplicationMessages(completion: waiter) }
+        if reader.isFull { setReplicationInterest() }
+        deliverReplicationMessages()
     }
 
     // MARK: Socket
@@ -639,7 +688,7 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
             copy.onReady?(.failure(error))
             copy.waitingChunk?.completion(.failure(error))
             copy.completion?(.failure(copy.error ?? error))
-        case .replication(let reader): reader.waiter?(.failure(reader.failure ?? error))
+        case .replication(let reader): reader.waiter?.completion(.failure(reader.failure ?? error))
         case .pipeline, .closed: break
         }
     }

@@ -44,11 +44,16 @@ public final class ReplicationConnection: Sendable {
 
     /// Waits for the next messages: the bodies of CopyData, at least one. The caller who does not come back for more makes
     /// the server wait, after a few megabytes.
-    public func messages() async throws(PostgresError) -> [[UInt8]] {
+    ///
+    /// - Parameter isWorthWaking: messages for which it is false wait for one for which it is true, or until there are
+    ///   megabytes of them: the server sends each part of a transaction by itself.
+    public func messages(
+        until isWorthWaking: @escaping @Sendable ([UInt8]) -> Bool = { _ in true }
+    ) async throws(PostgresError) -> [[UInt8]] {
         let outcome: Result<[[UInt8]], PostgresError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 reactor.submit { [connection] in
-                    connection.nextReplicationMessages { continuation.resume(returning: $0) }
+                    connection.nextReplicationMessages(until: isWorthWaking) { continuation.resume(returning: $0) }
                 }
             }
         } onCancel: {

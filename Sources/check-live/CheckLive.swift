@@ -36,6 +36,9 @@ struct CheckLive: AsyncParsableCommand {
     @Option(help: "What a debug build of attune-api is to do wrong, to see whether it is found: \"visibility\", \"invalidation\", \"deduplication\".")
     var sabotage: String?
 
+    @Flag(help: "Show the workers' logs too, from notice on.")
+    var verbose = false
+
     func run() async throws {
         let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         var settings = LiveCheck.Settings(programs: beside, nginxConfiguration: nginxConfiguration)
@@ -48,9 +51,11 @@ struct CheckLive: AsyncParsableCommand {
         settings.faultInterval = faultInterval > 0 ? faultInterval : nil
         settings.sabotage = sabotage
         settings.note = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
+        if verbose { settings.noteLog = settings.note }
         settings.note("check-live: \(seconds) seconds, seed \(settings.seed)")
         let result = try await LiveCheck(settings).run()
         for finding in result.findings { print("\(finding)\nSeed: \(settings.seed)\n") }
+        if !result.findings.isEmpty { print("The end of the logs:\n\(result.log.joined(separator: "\n"))\n") }
         print(result.summary)
         if !result.findings.isEmpty { throw ExitCode.failure }
     }

@@ -142,7 +142,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is HTTPParserError else { return context.fireErrorCaught(error) }
         if context.channel.isActive, !requestIsUnderWay, responsesDue == 0 {
-            let head = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: ["Connection": "close", "Content-Length": "0"])
+            let head = HTTPResponseHead(
+                version: .http1_1, status: .badRequest, headers: ["Connection": "close", "Content-Length": "0"])
             context.write(wrapOutboundOut(.head(head)), promise: nil)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         }
@@ -153,7 +154,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
 
     /// The headers of a 101 answer, if the request may have one: it asks for the sync socket, in words of RFC 6455.
     private func upgradeAnswer(to head: HTTPRequestHead, _ context: ChannelHandlerContext) -> HTTPHeaders? {
-        guard responsesDue == 0, SyncHandshake(head) != nil, head.names("websocket", in: "Upgrade"), head.names("upgrade", in: "Connection")
+        guard responsesDue == 0, SyncHandshake(head) != nil, head.names("websocket", in: "Upgrade"),
+            head.names("upgrade", in: "Connection")
         else { return nil }
         // Without waiting: the upgrader asks nobody, so its futures are there at once.
         let upgrader = NIOTypedWebSocketServerUpgrader<Void>(
@@ -174,7 +176,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
             let (connection, handlers) = makeSocket(context.channel, request)
             // They come before what serves HTTP, which hears no more until the connection ends.
             try pipeline.addHandlers(handlers, position: .after(self))
-            if speaksHTTP { pipeline.removeHandler(context: try pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self), promise: nil) }
+            if speaksHTTP {
+                pipeline.removeHandler(context: try pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self), promise: nil)
+            }
             pipeline.removeHandler(context: try pipeline.context(handlerType: HTTPResponseEncoder.self), promise: nil)
             let parser = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
             if speaksHTTP { socket.succeed(connection) } else { role.succeed(.sync(connection)) }
@@ -190,6 +194,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler
     private func refuseSocket(_ context: ChannelHandlerContext) {
         isBeingRefused = true
         isLastResponse = true
+        responsesDue += 1
         let body = ByteBuffer(string: #"{"code":"TooManyConcurrentRequests","message":"This worker takes no more connections."}"#)
         let head = HTTPResponseHead(
             version: .http1_1, status: .serviceUnavailable,

@@ -48,7 +48,9 @@ struct APIChannel: ServerChildChannel, HTTPChannelHandler {
         let clientAddress = addresses.clientAddress(
             peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }, forwardedFor: head.headers["X-Forwarded-For"])
         // The request was found to be a handshake before.
-        let kind = SyncHandshake(head)?.kind ?? ClientKind(knowsChunks: false, recoversFromAuthError: false, comparesTimestamps: false)
+        let kind =
+            SyncHandshake(head)?.kind
+            ?? ClientKind(knowsChunks: false, recoversFromAuthError: false, comparesTimestamps: false)
         let handlers: [any ChannelHandler] = [
             WebSocketFrameEncoder(),
             ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Self.maximumMessageBytes)),

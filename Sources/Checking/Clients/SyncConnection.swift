@@ -57,7 +57,9 @@ final class SyncConnection: @unchecked Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         let upgrader = NIOTypedWebSocketClientUpgrader<SyncConnection?>(maxFrameSize: 1 << 27) { channel, response in
                             channel.eventLoop.makeCompletedFuture {
-                                let worker = response.headers.first(name: "Attune-Worker") ?? "?"
+                                // Of several that the proxy has tried the last one took it.
+                                let tried = response.headers.first(name: "Attune-Worker") ?? "?"
+                                let worker = String(tried.split(separator: " ").last ?? "?")
                                 try channel.pipeline.syncOperations.addHandler(Receiver(receive))
                                 return SyncConnection(channel: channel, worker: worker)
                             }
