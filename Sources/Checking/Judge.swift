@@ -22,6 +22,8 @@ actor Judge {
     private var coverage: [(time: ContinuousClock.Instant, position: LogPosition)] = []
     private var pages = Pages()
     private var ledger: Ledger
+    /// Sign-ins of which no end has been seen yet.
+    private var refusals: [IdentityRefusal] = []
     /// Each client's last Transition, for those that hear nothing more.
     private var last: [String: TransitionReport] = [:]
 
@@ -72,12 +74,14 @@ actor Judge {
         covered = max(covered, batch.covered)
         if coverage.last.map({ asked - $0.time > .milliseconds(500) }) ?? true { coverage.append((asked, covered)) }
         ledger.watchInsertions(history)
+        judgeRefusals(asOf: asked)
         return batch.hasMore
     }
 
     private var waitingFor: LogPosition {
         switch queue[head] {
         case .transition(let report): report.end.timestamp
+        case .refusal: .zero
         case .answer(let answer): if case .success(_, let position?) = answer.outcome { position } else { .zero }
         }
     }
@@ -95,6 +99,7 @@ actor Judge {
             switch queue[head] {
             case .transition(let report): judge(report)
             case .answer(let answer): ledger.judge(answer, history)
+            case .refusal(let refusal): refusals.append(refusal)
             }
             head += 1
         }
@@ -143,7 +148,8 @@ actor Judge {
             case .wrong(let expected):
                 problems.append(
                     "query \(id), \(held.query.path) \(held.query.arguments.text) as \(asker), should have been \(expected), but is "
-                        + "\(held.shown.text) (\(report.modified.contains(id) ? "shown now" : "shown before, and not changed since"))")
+                        + "\(held.shown.text) (\(report.modified.contains(id) ? "shown now" : "shown before, and not changed since")); "
+                        + moment(of: held, for: asker, near: position))
             }
         }
         if problems.isEmpty { for lesson in lessons { pages.learn(lesson) } }
@@ -173,9 +179,34 @@ actor Judge {
         }
     }
 
+    /// When the result would have been right: tells a result that is late from one that is early, and from one that never was.
+    private func moment(of held: HeldResult, for asker: Asker, near position: LogPosition) -> String {
+        let next = history.commits.firstIndex { $0 > position } ?? history.commits.count
+        let nearest = (max(0, next - 300)..<min(history.commits.count, next + 100)).sorted { abs($0 - next) < abs($1 - next) }
+        for index in nearest {
+            let contract = Contract(history: history, position: history.commits[index])
+            guard case .right = verdict(on: held, for: asker, contract) else { continue }
+            return "that is right after the commit at \(history.commits[index]), \(abs(next - 1 - index)) commits "
+                + (index < next ? "earlier" : "later")
+        }
+        return "that is right at no moment near"
+    }
+
     /// A position that every snapshot taken after `time` is past: the log had been read up to there a good while before.
     private func coverage(at time: ContinuousClock.Instant) -> LogPosition {
         coverage.last { $0.time < time - .seconds(15) }?.position ?? .zero
+    }
+
+    /// Who is told that a sign-in has ended must have signed out, or have been removed: the log says so, at once or a moment later.
+    private func judgeRefusals(asOf time: ContinuousClock.Instant) {
+        let now = Contract(history: history, position: LogPosition(.max))
+        refusals.removeAll { asker($0.signIn.session, now) == nil }
+        for refusal in refusals where refusal.receivedAt + .seconds(5) < time {
+            findings.add(
+                Finding(
+                    client: refusal.client.name, problem: "was told that \(refusal.signIn.session) had ended, which it has not",
+                    message: refusal.message, history: refusal.client.history.list))
+        }
     }
 
     // MARK: While a worker polls

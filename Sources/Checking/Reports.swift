@@ -23,6 +23,15 @@ struct SyncVersion: Equatable, Sendable, CustomStringConvertible {
 enum Report: Sendable {
     case transition(TransitionReport)
     case answer(MutationAnswer)
+    case refusal(IdentityRefusal)
+}
+
+/// The server has said that a sign-in does not hold any more.
+struct IdentityRefusal: Sendable {
+    let client: ClientName
+    let signIn: World.SignIn
+    let message: String
+    let receivedAt = ContinuousClock.now
 }
 
 /// A Transition that has come, with all that the client holds after it.

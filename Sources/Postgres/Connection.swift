@@ -562,7 +562,7 @@ final class Connection: Reactor.Pollable, @unchecked Sendable {
 
     /// When several commits come in a millisecond, they are read together: each wake-up costs more than decoding does.
     private static let restlessInterval: UInt64 = 250_000
-    private static let rest = Duration.milliseconds(1)
+    private static let rest = Duration.milliseconds(2)
 
     private func endReplicationRest() {
         guard isOpen, case .replication(var reader) = mode else { return }

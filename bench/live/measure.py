@@ -75,6 +75,10 @@ QUICK = Plan(
     patience_seconds=10)
 
 
+# What works beside the writers in (d): workers, with one slot for all or one each, or clients that LISTEN.
+Neighbours = collections.namedtuple("Neighbours", "workers shared listeners", defaults=(0, True, 0))
+
+
 class Failed(Exception):
     """The figures would mean nothing."""
 
@@ -117,11 +121,11 @@ def private_bytes(pid):
 class Worker:
     """An attune-api process."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, shared):
         self.port = free_port()
         self.process = Process(
             [bench.programs / "attune-api"], bench.work / f"worker-{self.port}.log", cwd=bench.work,
-            env={**os.environ, "ATTUNE_PORT": str(self.port)})
+            env={**os.environ, "ATTUNE_PORT": str(self.port), "ATTUNE_FEED_SHARED": str(shared).lower()})
 
     @property
     def pid(self):
@@ -207,8 +211,8 @@ class Bench:
             (self.accounts / name).write_text("\n".join(lines) + "\n")
 
     @contextlib.contextmanager
-    def workers(self, count):
-        workers = [Worker(self) for _ in range(count)]
+    def workers(self, count, shared=True):
+        workers = [Worker(self, shared) for _ in range(count)]
         try:
             for worker in workers:
                 worker.wait()
@@ -314,9 +318,8 @@ class Bench:
 
     # (d)
 
-    def measure_writers(self, setting):
+    def measure_writers(self, neighbours):
         """Inserts a second, and the processor time that PostgreSQL and the workers took for each."""
-        count, listeners = setting
         script = self.work / "insert.pgbench"
         user = "lpad((2 * :conversation - 1)::text, 32, '0')::uuid"
         script.write_text(
@@ -324,7 +327,7 @@ class Bench:
             "INSERT INTO messages (conversation_id, sender_id, recipient_id, content)\n"
             f"VALUES (lpad(:conversation::text, 32, '0')::uuid, {user}, lpad((2 * :conversation)::text, 32, '0')::uuid, "
             f"'{CONTENT}');\n")
-        with self.workers(count) as workers, self.listeners(listeners):
+        with self.workers(neighbours.workers, neighbours.shared) as workers, self.listeners(neighbours.listeners):
             groups = {"postgres": [self.cluster.process.child.pid], "workers": [worker.pid for worker in workers]}
             before = {name: sum(map(processor_seconds, pids)) for name, pids in groups.items()}
             output = subprocess.run(
@@ -402,12 +405,14 @@ def fan_out_table(results):
 def writers_table(results):
     yield "| (d) beside the writers | inserts/s | ratio | PostgreSQL per insert | workers per insert |"
     yield "| --- | ---: | ---: | ---: | ---: |"
-    base = results[0, 0]
-    for (workers, listeners), rounds in results.items():
-        if listeners:
-            name = f"(e) NOTIFY in a trigger, {listeners} listening"
+    base = results[Neighbours()]
+    for neighbours, rounds in results.items():
+        if neighbours.listeners:
+            name = f"(e) NOTIFY in a trigger, {neighbours.listeners} listening"
+        elif neighbours.workers < 2:
+            name = f"{neighbours.workers} worker{'' if neighbours.workers == 1 else 's'}"
         else:
-            name = f"{workers} worker{'' if workers == 1 else 's'}"
+            name = f"{neighbours.workers} workers, {'one slot' if neighbours.shared else 'a slot each'}"
         ratio = statistics.median(result["rate"] / other["rate"] for result, other in zip(rounds, base))
         rate, server, worker = (
             statistics.median(result[key] for result in rounds) for key in ("rate", "postgres", "workers"))
@@ -444,17 +449,18 @@ def run(bench, parts):
         show(fan_out_table({
             subscribers: bench.undisturbed(lambda: bench.measure_fan_out(subscribers)) for subscribers in plan.subscribers}))
     if "d" in parts:
-        settings = [(workers, 0) for workers in plan.workers]
+        settings = [Neighbours(workers) for workers in plan.workers]
+        settings += [Neighbours(workers, shared=False) for workers in plan.workers if workers > 1]
         if "e" in parts:
-            settings += [(0, 1), (0, 4)]
+            settings += [Neighbours(listeners=1), Neighbours(listeners=4)]
         results = {setting: [] for setting in settings}
         # Pages are written whole the first time that they change after a checkpoint: that is nobody's cost.
-        bench.measure_writers((0, 0))
+        bench.measure_writers(Neighbours())
         for number in range(plan.write_rounds):
             # Each round in another order: what a turn leaves behind does not always meet the same one.
             for setting in settings[number % len(settings):] + settings[:number % len(settings)]:
                 results[setting].append(bench.undisturbed(lambda: bench.measure_writers(setting)))
-                say(f"{setting[0]} worker(s), {setting[1]} listener(s): {results[setting][-1]['rate']:,.0f}/s")
+                say(f"{setting}: {results[setting][-1]['rate']:,.0f}/s")
         show(writers_table(results))
 
 

@@ -492,7 +492,10 @@ final class SimulatedClient: @unchecked Sendable {
         }
         let lost = signIn
         signIn = nil
-        if let lost { world.identityLosses.noticeEnd(of: lost, heldSince: authenticatedAt) }
+        if let lost {
+            world.identityLosses.noticeEnd(of: lost, heldSince: authenticatedAt)
+            world.report(.refusal(IdentityRefusal(client: name, signIn: lost, message: message.text)))
+        }
         guard case .open(let connection) = state else { return }
         connection.sendClose()
         closed(reason: "AuthError")

@@ -150,7 +150,7 @@ extension SimulatedClient {
 
     /// A request that got no answer is made again, under the same name.
     private func sendMessageOverHTTP() {
-        guard let recipient = someRecipient(), let token = signIn?.token else { return }
+        guard let recipient = someRecipient(), let signIn else { return }
         let hasName = random.chance(0.7)
         let content = newContent(isOnce: hasName)
         let arguments = Self.messageArguments(content, recipient, name: hasName ? content : nil)
@@ -159,7 +159,7 @@ extension SimulatedClient {
             var sends = 0
             for _ in 0..<4 {
                 sends += 1
-                let outcome = await API(port: world.port).call("mutation", "messages:send", arguments, token: token)
+                let outcome = await API(port: world.port).call("mutation", "messages:send", arguments, token: signIn.token)
                 let isLast: Bool
                 switch outcome {
                 case .success(let id):
@@ -177,7 +177,12 @@ extension SimulatedClient {
                                 client: name, request: nil, effect: .message(content: content, isOnce: hasName),
                                 outcome: .failure(code: code), sends: sends)))
                     isLast = true
-                case .refused, .unknown: isLast = !hasName
+                case .refused(let status):
+                    if status == 401 {
+                        world.report(.refusal(IdentityRefusal(client: name, signIn: signIn, message: "401 to a mutation over HTTP")))
+                    }
+                    isLast = !hasName
+                case .unknown: isLast = !hasName
                 }
                 if isLast { return }
                 try? await Task.sleep(for: .milliseconds(500))
