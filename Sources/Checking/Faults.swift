@@ -39,11 +39,16 @@ final class Faults: Sendable {
     private let random: SplitMix64
     private let note: @Sendable (String) -> Void
     private let administrator: PostgresClient
+    /// Those that may happen.
+    private let kinds: [Kind]
 
+    /// - Parameter only: the names of the cases that may happen; empty: all.
     init(
-        installation: Installation, crowd: Crowd, sql: SQLLoad, world: World, random: SplitMix64, note: @escaping @Sendable (String) -> Void,
-        logger: Logger
+        installation: Installation, crowd: Crowd, sql: SQLLoad, world: World, random: SplitMix64, only: [String],
+        note: @escaping @Sendable (String) -> Void, logger: Logger
     ) {
+        let chosen = Kind.allCases.filter { only.contains(String(describing: $0)) }
+        kinds = chosen.isEmpty ? Kind.allCases : chosen
         self.installation = installation
         self.crowd = crowd
         self.sql = sql
@@ -66,8 +71,8 @@ final class Faults: Sendable {
             // The last fault leaves some time to see what comes of it.
             guard ContinuousClock.now + pause < deadline else { break }
             try? await Task.sleep(for: pause)
-            var kinds = [Self.pick(&random)]
-            let second = Self.pick(&random)
+            var kinds = [pick(&random)]
+            let second = pick(&random)
             // Held commits come alone: a snapshot of a worker that has lost its feed meanwhile sees later commits and not the held
             // ones, so that there is no moment to compare it with.
             if random.chance(0.2), !kinds.contains(.holdCommits), second != .holdCommits { kinds.append(second) }
@@ -95,13 +100,13 @@ final class Faults: Sendable {
         }
     }
 
-    private static func pick(_ random: inout SplitMix64) -> Kind {
-        var left = Double.random(in: 0..<Kind.allCases.reduce(0) { $0 + $1.weight }, using: &random)
-        for kind in Kind.allCases {
+    private func pick(_ random: inout SplitMix64) -> Kind {
+        var left = Double.random(in: 0..<kinds.reduce(0) { $0 + $1.weight }, using: &random)
+        for kind in kinds {
             left -= kind.weight
             if left < 0 { return kind }
         }
-        return .killWorker
+        return kinds[0]
     }
 
     private func markTrouble() async {

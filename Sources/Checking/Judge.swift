@@ -1,5 +1,4 @@
 import Domain
-import Logging
 import Synchronization
 import Wire
 
@@ -11,7 +10,6 @@ actor Judge {
     private let findings: Findings
     private let statistics: Statistics
     private let polling: PollingTimes
-    private let logger: Logger
     private let inbox = Mutex<[Report]>([])
     private var queue: [Report] = []
     private var head = 0
@@ -27,12 +25,11 @@ actor Judge {
     /// Each client's last Transition, for those that hear nothing more.
     private var last: [String: TransitionReport] = [:]
 
-    init(log: CommitLog, findings: Findings, statistics: Statistics, polling: PollingTimes, logger: Logger) {
+    init(log: CommitLog, findings: Findings, statistics: Statistics, polling: PollingTimes) {
         self.log = log
         self.findings = findings
         self.statistics = statistics
         self.polling = polling
-        self.logger = logger
         ledger = Ledger(findings: findings)
     }
 
@@ -122,34 +119,48 @@ actor Judge {
             findings.add(
                 Finding(
                     client: report.client.name,
-                    problem: "at ts \(report.end.timestamp), on connection \(report.connection) to \(report.worker): \(problem)",
+                    problem: "at ts \(report.end.timestamp), on connection \(report.connection) to \(report.worker)\(isWeak ? ", which polled," : ""): "
+                        + text(of: problem, in: report, at: report.end.timestamp),
                     message: report.message.text,
                     history: report.client.history.list))
         }
     }
 
+    private enum Problem {
+        /// The session that the client had signed in with was over.
+        case sessionHasEnded(SessionID)
+        case wrongResult(UInt32, HeldResult, Asker, expected: String)
+    }
+
+    private func text(of problem: Problem, in report: TransitionReport, at position: LogPosition) -> String {
+        switch problem {
+        case .sessionHasEnded(let session): return "a Transition for the session \(session), which had ended by then"
+        case .wrongResult(let id, let held, let asker, let expected):
+            let age = report.modified.contains(id) ? "shown now" : "shown before, and not changed since"
+            return "query \(id), \(held.query.path) \(held.query.arguments.text) as \(asker), should have been \(expected), but is "
+                + "\(held.shown.text) (\(age)); \(moment(of: held, for: asker, near: position))"
+        }
+    }
+
     /// What is wrong with the results that the client held after the Transition, taking them for those of `position`.
-    private func problems(_ report: TransitionReport, at position: LogPosition) -> [String] {
+    private func problems(_ report: TransitionReport, at position: LogPosition) -> [Problem] {
         let contract = Contract(history: history, position: position)
         let asker: Asker
         if let session = report.session, let found = self.asker(session, contract) {
             asker = found
         } else if report.session != nil, report.client.isJavaScript {
-            return ["a Transition for the session \(report.session!), which had ended by then"]
+            return [.sessionHasEnded(report.session!)]
         } else {
             asker = .anonymous
         }
-        var problems: [String] = []
+        var problems: [Problem] = []
         var lessons: [Pages.Lesson] = []
         for (id, held) in report.held.sorted(by: { $0.key < $1.key }) {
             switch verdict(on: held, for: asker, contract) {
             case .right(let lesson?): lessons.append(lesson)
             case .right(nil): break
             case .wrong(let expected):
-                problems.append(
-                    "query \(id), \(held.query.path) \(held.query.arguments.text) as \(asker), should have been \(expected), but is "
-                        + "\(held.shown.text) (\(report.modified.contains(id) ? "shown now" : "shown before, and not changed since")); "
-                        + moment(of: held, for: asker, near: position))
+                problems.append(.wrongResult(id, held, asker, expected: expected))
             }
         }
         if problems.isEmpty { for lesson in lessons { pages.learn(lesson) } }
@@ -213,7 +224,7 @@ actor Judge {
 
     /// A worker without a feed shows one snapshot, whose place in the log it knows about, not exactly. Any place near will do, the
     /// same for all results.
-    private func weakProblems(_ report: TransitionReport) -> [String] {
+    private func weakProblems(_ report: TransitionReport) -> [Problem] {
         let problems = problems(report, at: report.end.timestamp)
         guard !problems.isEmpty else { return [] }
         let low = coverage(at: report.receivedAt)
@@ -238,14 +249,12 @@ actor Judge {
                 findings.add(
                     Finding(
                         client: name,
-                        problem: "has heard of nothing since ts \(report.end.timestamp), although at \(position), \(patience) ago, \(problem)",
+                        problem: "has heard of nothing since ts \(report.end.timestamp), although at \(position), \(patience) ago, "
+                            + text(of: problem, in: report, at: position),
                         message: "none", history: report.client.history.list))
             }
         }
     }
-
-    /// The last position read: what everybody has to come to when nothing happens any more.
-    func end() -> LogPosition { history.lastCommit }
 
     /// What is wrong with all mutations taken together, at the end.
     func closeLedger() { ledger.close(history) }

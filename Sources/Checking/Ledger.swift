@@ -11,7 +11,6 @@ struct Ledger {
 
     private struct Entry {
         let client: ClientName
-        let isOnce: Bool
         var acknowledged: Bool
         var hasFailed: Bool
         var sends: Int
@@ -23,9 +22,8 @@ struct Ledger {
 
     /// Takes an answer when the log has been read up to its timestamp.
     mutating func judge(_ answer: MutationAnswer, _ history: History) {
-        if case .message(let content, let isOnce) = answer.effect {
-            var entry = messages[content] ?? Entry(
-                client: answer.client, isOnce: isOnce, acknowledged: false, hasFailed: false, sends: 0)
+        if case .message(let content) = answer.effect {
+            var entry = messages[content] ?? Entry(client: answer.client, acknowledged: false, hasFailed: false, sends: 0)
             entry.sends = max(entry.sends, answer.sends)
             switch answer.outcome {
             case .success: entry.acknowledged = true
@@ -60,7 +58,7 @@ struct Ledger {
             order[request.session] = (request.request, committed.position)
         }
         switch answer.effect {
-        case .message(let content, _):
+        case .message(let content):
             let insertions = history.insertions[content] ?? []
             guard let id = result.stringValue.flatMap({ MessageID($0) }) else { return find("the result is no message id") }
             if !insertions.contains(where: { $0.id == id && $0.position <= timestamp }) { find("the message is not in the tables") }
@@ -73,16 +71,15 @@ struct Ledger {
 
     /// A message that may be there once only must not come twice, acknowledged or not.
     mutating func watchInsertions(_ history: History) {
-        for content in history.takeRepeatedContents() where messages[content]?.isOnce ?? content.hasPrefix(Self.oncePrefix) {
+        for (content, wasStillThere) in history.takeRepeatedContents() {
+            let uniqueness = Uniqueness(of: content)
+            guard uniqueness == .request || (uniqueness == .name && wasStillThere) else { continue }
             findings.add(
                 Finding(
                     client: messages[content]?.client.name ?? "the oracle", problem: "a message was sent once and is in the tables twice",
                     message: "\(content): \(history.insertions[content] ?? [])", history: messages[content]?.client.history.list ?? []))
         }
     }
-
-    /// What contents begin with that may be in the tables once only.
-    static let oncePrefix = "once "
 
     func close(_ history: History) {
         for (content, entry) in messages {
@@ -92,7 +89,7 @@ struct Ledger {
                     "an acknowledged message is not in the tables"
                 } else if !entry.acknowledged, entry.hasFailed, count > 0 {
                     "a message that was refused is in the tables"
-                } else if count > (entry.isOnce ? 1 : max(1, entry.sends)) {
+                } else if Uniqueness(of: content) == .none, count > max(1, entry.sends) {
                     "a message is in the tables \(count) times, and was sent \(entry.sends) times"
                 } else {
                     nil

@@ -19,6 +19,8 @@ public struct LiveCheck: Sendable {
         public var pace = 20.0
         /// The mean pause between faults, in seconds; nil: none.
         public var faultInterval: Double? = 9
+        /// The names of the faults that may happen (`Faults.Kind`); empty: all.
+        public var faults: [String] = []
         /// Where `attune-api` and `attune-migrate` are.
         public var programs: String
         /// The path of `deploy/nginx/attune.conf`.
@@ -117,7 +119,7 @@ private struct CheckSession {
         self.logger = logger
         random = SplitMix64(seed: settings.seed)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let judge = Judge(log: log, findings: findings, statistics: statistics, polling: polling, logger: logger)
+        let judge = Judge(log: log, findings: findings, statistics: statistics, polling: polling)
         self.judge = judge
         world = World(
             loop: group.next(), port: installation.proxy.port, findings: findings, statistics: statistics,
@@ -165,7 +167,7 @@ private struct CheckSession {
             if let interval = settings.faultInterval {
                 let faults = Faults(
                     installation: installation, crowd: crowd, sql: sql, world: world, random: random.fork("faults"),
-                    note: settings.note, logger: logger)
+                    only: settings.faults, note: settings.note, logger: logger)
                 tasks.addTask { await faults.run(interval: interval, until: deadline, findings) }
             }
         }

@@ -73,10 +73,8 @@ struct ClientName: Sendable {
 
 /// A mutation's effect, by which its traces are found in the tables.
 enum Effect: Sendable {
-    /// A message with this content, which no other mutation writes.
-    ///
-    /// - isOnce: however often it was sent: the client's session and request, or a `clientMessageId`, make it one.
-    case message(content: String, isOnce: Bool)
+    /// A message with this content, which no other mutation writes, and which begins with its uniqueness.
+    case message(content: String)
     case read([MessageID])
     /// A profile with this bio, which no other mutation writes.
     case bio(String)
@@ -96,5 +94,19 @@ struct MutationAnswer: Sendable {
         /// Over HTTP there is no timestamp.
         case success(JSON, timestamp: LogPosition?)
         case failure(code: String)
+    }
+}
+
+/// What makes a message one, however often it is sent. Contents begin with it.
+enum Uniqueness: String {
+    /// The client's session and request.
+    case request
+    /// Its `clientMessageId`, for as long as the message is there.
+    case name
+    /// Nothing: sent again it comes again.
+    case none
+
+    init(of content: String) {
+        self = content.split(separator: " ").first.flatMap { Uniqueness(rawValue: String($0)) } ?? Uniqueness.none
     }
 }

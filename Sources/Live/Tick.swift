@@ -72,15 +72,16 @@ extension LiveQueries {
         let outcome: TickOutcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
             let moment = try await Moment.current(in: transaction)
             if isExact {
-                guard await feedReached(moment.position, epoch: epoch) else { return .again }
+                // Between the feed's word and ours the feed may have been lost, and the commits forgotten.
+                guard await feedReached(moment.position, epoch: epoch), feedEpoch == epoch else { return .again }
             } else {
                 // What the log has in memory only is gone after a crash, and its positions are given out again.
                 _ = try await database.write(Self.flush())
             }
             let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
             let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
-            // It sees a commit and not the one before: there is no timestamp for that.
-            if let firstUnseen, let lastSeen = seen.last, firstUnseen.position < lastSeen.position { return .again }
+            // It sees a commit and not the one before, or not one that polling has been past: there is no timestamp for that.
+            if let firstUnseen, firstUnseen.position <= max(timestamp, seen.last?.position ?? .zero) { return .again }
             answered = seen
             if let firstUnseen, firstUnseen.position <= moment.position {
                 tickTimestamp = max(timestamp, LogPosition(firstUnseen.position.rawValue - 1))

@@ -30,6 +30,9 @@ struct CheckLive: AsyncParsableCommand {
     @Option(help: "The mean pause between two faults, in seconds; 0 for none.")
     var faultInterval = 9.0
 
+    @Option(parsing: .upToNextOption, help: "Only these faults, by their names in Faults.Kind: killWorker, holdCommits, …")
+    var faults: [String] = []
+
     @Option(help: "deploy/nginx/attune.conf.")
     var nginxConfiguration: String
 
@@ -49,8 +52,9 @@ struct CheckLive: AsyncParsableCommand {
         settings.workers = workers
         settings.pace = pace
         settings.faultInterval = faultInterval > 0 ? faultInterval : nil
+        settings.faults = faults
         settings.sabotage = sabotage
-        settings.note = { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
+        settings.note = { FileHandle.standardError.write(Data("\(Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))) \($0)\n".utf8)) }
         if verbose { settings.noteLog = settings.note }
         settings.note("check-live: \(seconds) seconds, seed \(settings.seed)")
         let result = try await LiveCheck(settings).run()

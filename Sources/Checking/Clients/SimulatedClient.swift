@@ -212,6 +212,7 @@ final class SimulatedClient: @unchecked Sendable {
     func impair(_ impairment: Impairment, for seconds: Double) {
         guard case .open(let connection) = state, self.impairment == .none else { return }
         self.impairment = impairment
+        name.history.note("stops reading for \(seconds) s")
         connection.setReads(false)
         let generation = generation
         world.loop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) { [weak self] in
@@ -219,6 +220,7 @@ final class SimulatedClient: @unchecked Sendable {
             self.impairment = .none
             self.lastHeard = .now
             self.openedAt = .now
+            self.name.history.note("listens again")
             if impairment == .halfOpen {
                 connection.cut()
                 self.closed(reason: "client")
@@ -336,9 +338,10 @@ final class SimulatedClient: @unchecked Sendable {
     // MARK: Hearing something
 
     private func receive(_ event: SyncConnection.Event) {
-        lastHeard = .now
         switch event {
+        case .ping: if kind == .python { lastHeard = .now }
         case .text(let bytes):
+            lastHeard = .now
             guard let message = try? JSON(parsing: bytes) else {
                 return find("a message that is not JSON", String(decoding: bytes.prefix(500), as: UTF8.self))
             }
@@ -533,9 +536,9 @@ final class SimulatedClient: @unchecked Sendable {
     }
 
     func findForgotten(after duration: Duration) {
-        guard hasListened(for: duration), world.findings.isEmpty else { return }
+        guard hasListened(for: duration) else { return }
         let limit = ContinuousClock.now - duration
-        if lastHeard < limit { return find("nothing was heard for \(duration), not even a Ping", "none") }
+        if lastHeard < limit { return find("nothing was heard from \(worker ?? "?") for \(duration), not even a Ping", "none") }
         for (id, subscription) in subscriptions where subscription.shown == nil && subscription.askedAt < limit {
             return find("query \(id) has had no result for \(duration)", "none")
         }

@@ -17,6 +17,7 @@ final class SyncConnection: @unchecked Sendable {
 
     enum Event {
         case text([UInt8])
+        case ping
         /// The server's close frame.
         case closing(reason: String)
         case closed
@@ -74,7 +75,9 @@ final class SyncConnection: @unchecked Sendable {
                             configuration: .init(upgradeConfiguration: configuration))
                     }
                 }
-                if let connection = try await upgrade.get() { promise.succeed(connection) } else { promise.fail(UpgradeRefused()) }
+                guard let connection = try await upgrade.get() else { throw UpgradeRefused() }
+                // Too late is as good as never.
+                if Task.isCancelled { connection.cut() } else { promise.succeed(connection) }
             } catch {
                 promise.fail(error)
             }
@@ -130,6 +133,7 @@ final class SyncConnection: @unchecked Sendable {
             case .ping:
                 let pong = WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: frame.unmaskedData)
                 context.writeAndFlush(wrapOutboundOut(pong), promise: nil)
+                receive(.ping)
             case .connectionClose:
                 var data = frame.unmaskedData
                 _ = data.readInteger(as: UInt16.self)

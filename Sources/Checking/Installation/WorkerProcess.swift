@@ -13,7 +13,6 @@ final class WorkerProcess: Sendable {
     private struct State {
         var child: ChildProcess?
         var isStopped = false
-        var starts = 0
     }
     private let state = Mutex(State())
 
@@ -35,14 +34,11 @@ final class WorkerProcess: Sendable {
 
     var processID: pid_t? { state.withLock { $0.child.flatMap { $0.hasEnded ? nil : $0.processID } } }
 
-    var starts: Int { state.withLock { $0.starts } }
-
     func run() async throws {
         while !state.withLock({ $0.isStopped }) {
             let child = try await ChildProcess.start(command { [weak self] line in self?.take(line) })
             let isStopped = state.withLock { state in
                 state.child = child
-                state.starts += 1
                 return state.isStopped
             }
             if isStopped { child.stop(grace: .seconds(5)) }
@@ -69,12 +65,12 @@ final class WorkerProcess: Sendable {
     /// What a worker says of its feed.
     private func take(_ line: String) {
         let time = Self.time(of: line) ?? Self.now()
-        if line.contains("the change feed is connected") {
-            polling.end(address, at: time)
-        } else if line.contains("looking at snapshots until the change feed is connected") {
+        if line.contains("looking at snapshots until the change feed is connected") {
             polling.begin(address, at: time)
+        } else if line.contains("the change feed is connected") {
+            polling.end(address, at: time)
         }
-        if !line.contains(" info ") && !line.contains(" debug ") { note("\(address) | \(line)") }
+        if !line.contains(" info ") || line.contains(" feed ") { note("\(address) | \(line)") }
     }
 
     /// In nanoseconds since 1970.

@@ -141,18 +141,17 @@ extension SimulatedClient {
     private func sendMessage() {
         guard let recipient = someRecipient() else { return }
         let hasName = random.chance(0.5)
-        let isOnce = hasName || kind == .javaScript
-        let content = newContent(isOnce: isOnce)
+        let content = newContent(kind == .javaScript ? .request : hasName ? .name : .none)
         mutate(
             "messages:send", Self.messageArguments(content, recipient, name: hasName ? content : nil),
-            .message(content: content, isOnce: isOnce))
+            .message(content: content))
     }
 
     /// A request that got no answer is made again, under the same name.
     private func sendMessageOverHTTP() {
         guard let recipient = someRecipient(), let signIn else { return }
         let hasName = random.chance(0.7)
-        let content = newContent(isOnce: hasName)
+        let content = newContent(hasName ? .name : .none)
         let arguments = Self.messageArguments(content, recipient, name: hasName ? content : nil)
         let sendsTwice = random.chance(0.1)
         Task { [world, name] in
@@ -167,14 +166,14 @@ extension SimulatedClient {
                     world.report(
                         .answer(
                             MutationAnswer(
-                                client: name, request: nil, effect: .message(content: content, isOnce: hasName),
+                                client: name, request: nil, effect: .message(content: content),
                                 outcome: .success(id, timestamp: nil), sends: sends)))
                     isLast = !(hasName && sendsTwice)
                 case .failure(let code):
                     world.report(
                         .answer(
                             MutationAnswer(
-                                client: name, request: nil, effect: .message(content: content, isOnce: hasName),
+                                client: name, request: nil, effect: .message(content: content),
                                 outcome: .failure(code: code), sends: sends)))
                     isLast = true
                 case .refused(let status):
@@ -190,9 +189,9 @@ extension SimulatedClient {
         }
     }
 
-    private func newContent(isOnce: Bool) -> String {
+    private func newContent(_ uniqueness: Uniqueness) -> String {
         let words = ["it's late", "naïve \"quoted\"", "line\nbreak", "🙂 emoji", "back\\slash", "plain", "new-tuple: [text]:'x'"]
-        return "\(isOnce ? Ledger.oncePrefix : "")\(random.uuid()) \(random.pick(words)!)"
+        return "\(uniqueness.rawValue) \(random.uuid()) \(random.pick(words)!)"
     }
 
     private static func messageArguments(_ content: String, _ recipient: UserID, name: String?) -> JSON {

@@ -174,7 +174,7 @@ final class SQLLoad: Sendable {
     ) -> String {
         """
         INSERT INTO messages (conversation_id, sender_id, recipient_id, content)
-        VALUES ('\(conversation.uuid)', '\(sender.uuid)', '\(recipient.uuid)', '\(Ledger.oncePrefix)\(random.uuid()) it''s SQL')
+        VALUES ('\(conversation.uuid)', '\(sender.uuid)', '\(recipient.uuid)', '\(random.uuid()) it''s SQL')
         """
     }
 

@@ -26,11 +26,6 @@ struct Versions<Value> {
             values.append(value)
         }
     }
-
-    /// The states that were begun in the interval, without their beginnings.
-    func changes(after start: LogPosition, upTo end: LogPosition) -> [LogPosition] {
-        positions.filter { $0 > start && $0 <= end }
-    }
 }
 
 struct UserRow {
@@ -131,15 +126,14 @@ final class History {
     private(set) var requests: [RequestKey: CommittedRequest] = [:]
     /// The messages that were ever inserted, by content: each content that the load writes is unique.
     private(set) var insertions: [String: [(id: MessageID, position: LogPosition)]] = [:]
-    /// Contents that were inserted again, since this was last asked.
-    private var repeatedContents: [String] = []
+    /// Contents that were inserted again, since this was last asked, and whether an earlier message with it was still there.
+    private var repeatedContents: [(content: String, wasStillThere: Bool)] = []
     /// Where each message is.
     private var conversationOfMessage: [MessageID: ConversationID] = [:]
     /// Where bios were written: updateProfile's marks.
     private(set) var bios: [String: LogPosition] = [:]
     /// All commits, ascending.
     private(set) var commits: [LogPosition] = []
-    private(set) var lastCommit = LogPosition.zero
 
     struct UnreadKey: Hashable {
         let recipient: UserID
@@ -150,7 +144,6 @@ final class History {
     func apply(_ changes: [RowChange], at position: LogPosition) throws {
         for change in changes { try apply(change, at: position) }
         commits.append(position)
-        lastCommit = position
     }
 
     private func apply(_ change: RowChange, at position: LogPosition) throws {
@@ -212,7 +205,9 @@ final class History {
         }
         messages[conversation, default: MessageList()].append(new, of: id, at: position)
         if let new, kind == .insert {
-            if insertions[new.content] != nil { repeatedContents.append(new.content) }
+            if let earlier = insertions[new.content] {
+                repeatedContents.append((new.content, earlier.contains { messages[conversation]?.rows[$0.id.uuid]?.latest != nil }))
+            }
             insertions[new.content, default: []].append((new.id, position))
             conversationOfMessage[new.id] = conversation
         }
@@ -231,7 +226,7 @@ final class History {
         return messages[conversation]?.rows[id.uuid]?.at(position).map { !$0.isRead } ?? false
     }
 
-    func takeRepeatedContents() -> [String] {
+    func takeRepeatedContents() -> [(content: String, wasStillThere: Bool)] {
         defer { repeatedContents = [] }
         return repeatedContents
     }
