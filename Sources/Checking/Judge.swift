@@ -78,7 +78,7 @@ actor Judge {
     private var waitingFor: LogPosition {
         switch queue[head] {
         case .transition(let report): report.end.timestamp
-        case .refusal: .zero
+        case .refusal, .repetition: .zero
         case .answer(let answer): if case .success(_, let position?) = answer.outcome { position } else { .zero }
         }
     }
@@ -96,6 +96,7 @@ actor Judge {
             switch queue[head] {
             case .transition(let report): judge(report)
             case .answer(let answer): ledger.judge(answer, history)
+            case .repetition(let client, let effect, let sends): ledger.note(effect, of: client, sends: sends)
             case .refusal(let refusal): refusals.append(refusal)
             }
             head += 1

@@ -20,11 +20,18 @@ struct Ledger {
         self.findings = findings
     }
 
+    /// A mutation has been sent so often.
+    mutating func note(_ effect: Effect, of client: ClientName, sends: Int) {
+        guard case .message(let content) = effect else { return }
+        var entry = messages[content] ?? Entry(client: client, acknowledged: false, hasFailed: false, sends: 0)
+        entry.sends = max(entry.sends, sends)
+        messages[content] = entry
+    }
+
     /// Takes an answer when the log has been read up to its timestamp.
     mutating func judge(_ answer: MutationAnswer, _ history: History) {
-        if case .message(let content) = answer.effect {
-            var entry = messages[content] ?? Entry(client: answer.client, acknowledged: false, hasFailed: false, sends: 0)
-            entry.sends = max(entry.sends, answer.sends)
+        note(answer.effect, of: answer.client, sends: answer.sends)
+        if case .message(let content) = answer.effect, var entry = messages[content] {
             switch answer.outcome {
             case .success: entry.acknowledged = true
             // A repeat may be refused for who asks it now, when the first one had its effect.

@@ -23,6 +23,8 @@ struct SyncVersion: Equatable, Sendable, CustomStringConvertible {
 enum Report: Sendable {
     case transition(TransitionReport)
     case answer(MutationAnswer)
+    /// A mutation was sent again, for the second time or more.
+    case repetition(ClientName, Effect, sends: Int)
     case refusal(IdentityRefusal)
 }
 

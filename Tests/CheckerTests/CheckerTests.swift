@@ -8,7 +8,7 @@ struct CheckerTests {
     @Test("finds nothing wrong with a sound installation, whatever fails")
     func sound() async throws {
         var settings = Self.settings
-        settings.seconds = 20
+        settings.seconds = 15
         let result = try await LiveCheck(settings).run()
         #expect(result.findings.isEmpty, "\(Self.text(of: result, settings))")
         #expect(result.exactTransitions > 100)
