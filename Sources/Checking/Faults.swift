@@ -66,11 +66,11 @@ final class Faults: Sendable {
     /// Makes faults until the deadline, or until there is a finding.
     func run(interval: Double, until deadline: ContinuousClock.Instant, _ findings: Findings) async {
         var random = random
-        while findings.isEmpty {
+        while findings.isEmpty, !Task.isCancelled {
             let pause = Duration.seconds(Double.random(in: 0.4...1.6, using: &random) * interval)
             // The last fault leaves some time to see what comes of it.
             guard ContinuousClock.now + pause < deadline else { break }
-            try? await Task.sleep(for: pause)
+            do { try await Task.sleep(for: pause) } catch { break }
             var kinds = [pick(&random)]
             let second = pick(&random)
             // Held commits come alone: a snapshot of a worker that has lost its feed meanwhile sees later commits and not the held

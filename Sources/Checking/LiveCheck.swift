@@ -53,6 +53,7 @@ public struct LiveCheck: Sendable {
         self.settings = settings
     }
 
+    /// Runs until the time is over, there is a finding, or the task is cancelled; leaves nothing behind.
     public func run() async throws -> Result {
         let folder = "/tmp/attune-check-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
@@ -194,7 +195,7 @@ private struct CheckSession {
         try await world.loop.submit { [world] in world.accounts = made }.get()
     }
 
-    private var isOver: Bool { !findings.isEmpty }
+    private var isOver: Bool { !findings.isEmpty || Task.isCancelled }
 
     private func writeSQL(_ sql: SQLLoad, until deadline: ContinuousClock.Instant) async {
         var random = random.fork("sql")

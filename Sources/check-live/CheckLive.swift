@@ -57,10 +57,21 @@ struct CheckLive: AsyncParsableCommand {
         settings.note = { FileHandle.standardError.write(Data("\(Date.now.formatted(.iso8601.time(includingFractionalSeconds: true))) \($0)\n".utf8)) }
         if verbose { settings.noteLog = settings.note }
         settings.note("check-live: \(seconds) seconds, seed \(settings.seed)")
-        let result = try await LiveCheck(settings).run()
+        let running = Task { [settings] in try await LiveCheck(settings).run() }
+        let interruptions = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { running.cancel() }
+            source.resume()
+            return source
+        }
+        let result = try await running.value
+        let isInterrupted = running.isCancelled
+        for source in interruptions { source.cancel() }
         for finding in result.findings { print("\(finding)\nSeed: \(settings.seed)\n") }
         if !result.findings.isEmpty { print("The end of the logs:\n\(result.log.joined(separator: "\n"))\n") }
         print(result.summary)
         if !result.findings.isEmpty { throw ExitCode.failure }
+        if isInterrupted { throw ExitCode(130) }
     }
 }
