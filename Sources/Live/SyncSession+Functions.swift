@@ -144,7 +144,9 @@ extension LiveQueries {
 
     /// The feed has delivered the commit of a socket's mutation, on whichever worker it ran.
     func noteCommit(of request: MutationRequest, at position: LogPosition) {
+        // A repeat may have been answered before the feed has told, with a later position: then that is what all are told.
         recentRequests.insert(request, at: position)
+        let position = recentRequests[request] ?? position
         for session in sessionsByClient[request.sessionID].values {
             guard let mutation = session.mutations[request.requestID] else { continue }
             session.mutations[request.requestID]?.position = position
