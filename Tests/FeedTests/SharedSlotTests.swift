@@ -150,7 +150,8 @@ struct SharedSlotTests {
                     // It keeps the right to speak, and so they come back to it as often as it lets them.
                     for feed in feeds { try await eventually("the feed begins anew") { feed.listener.connections > 1 } }
                 } else {
-                    try await eventuallyDelivered(to: feeds, of: database)
+                    // Each in its turn: they keep trying to share, and are connected for a moment in between.
+                    for feed in feeds { try await eventuallyDelivered(to: [feed], of: database) }
                 }
                 impostor.leave()
                 try await eventuallyDelivered(to: feeds, of: database)
