@@ -17,6 +17,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = ROOT / ".build/release"
 
 
+def processor():
+    """The name of the machine's processor."""
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
 def free_port():
     """A TCP port of the loopback address that nobody listens on at this moment."""
     with socket.socket() as listener:

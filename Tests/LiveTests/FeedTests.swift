@@ -193,115 +193,82 @@ private final class Counted: Sendable {
 struct VisibilityTests {
     @Test("a commit that is decoded but not visible is shown when it is visible, and nothing of it before")
     func waitingForStandby() async throws {
-        try await withCluster { url in
-            try await withTestWorker(databaseURL: url) { worker in
-                let ann = try await worker.signUp("Ann")
-                let ben = try await worker.signUp("Ben")
-                let conversation = try await worker.conversation(ann, ben)
-                let client = try await worker.connect(as: ann)
-                let list = client.add("messages:list", ["conversationId": conversation.json])
-                try await client.wait(for: "the list") { $0.value(list) }
-                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
-                try await worker.waitForStandby("nobody")
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await worker.insertMessage("held back", from: ben, to: ann) }
-                    try await eventually("the commit waits") {
-                        try await worker.sql("SELECT count(*)::int::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0]
-                            .decode(0, as: String.self) != "0"
-                    }
-                    // Every new question is answered, from before the commit.
-                    for number in 2...5 {
-                        client.modify([])
-                        let state = try await client.wait(for: "an answer") { $0.version.querySet == UInt32(number) ? $0 : nil }
-                        #expect(state.contents(list) == [])
-                    }
-                    let held = client.state.version.timestamp
-                    // Statements that commit nothing do not wait.
-                    try await worker.waitForStandby(nil)
-                    let state = try await client.wait(for: "the message") { $0.contents(list) == ["held back"] ? $0 : nil }
-                    #expect(state.version.timestamp > held)
-                    try await group.waitForAll()
+        try await withWatchedConversation { worker, ann, ben, conversation, client, list in
+            try await worker.waitForStandby("nobody")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await worker.insertMessage("held back", from: ben, to: ann) }
+                try await worker.waitForHeldCommit()
+                // Every new question is answered, from before the commit.
+                for number in 2...5 {
+                    client.modify([])
+                    let state = try await client.wait(for: "an answer") { $0.version.querySet == UInt32(number) ? $0 : nil }
+                    #expect(state.contents(list) == [])
                 }
+                let held = client.state.version.timestamp
+                // Statements that commit nothing do not wait.
+                try await worker.waitForStandby(nil)
+                let state = try await client.wait(for: "the message") { $0.contents(list) == ["held back"] ? $0 : nil }
+                #expect(state.version.timestamp > held)
+                try await group.waitForAll()
             }
         }
     }
 
     @Test("while a snapshot would show a later commit without an earlier one, nothing is shown")
     func noGaps() async throws {
-        try await withCluster { url in
-            try await withTestWorker(databaseURL: url, configure: { $0.live.missedInvalidation = nil }) { worker in
-                let ann = try await worker.signUp("Ann")
-                let ben = try await worker.signUp("Ben")
-                let conversation = try await worker.conversation(ann, ben)
-                let client = try await worker.connect(as: ann)
-                let list = client.add("messages:list", ["conversationId": conversation.json])
-                try await client.wait(for: "the list") { $0.value(list) }
-                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
-                try await worker.waitForStandby("nobody")
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await worker.insertMessage("earlier", from: ben, to: ann) }
-                    try await eventually("the commit waits") {
-                        try await worker.sql("SELECT count(*)::int::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0]
-                            .decode(0, as: String.self) != "0"
-                    }
-                    // This one waits for no standby, and is visible at once.
-                    try await worker.sql(
-                        """
-                        WITH setting AS (SELECT set_config('synchronous_commit', 'local', true))
-                        INSERT INTO messages (conversation_id, sender_id, recipient_id, content)
-                        SELECT '\(conversation.uuid)', '\(ben.id.uuid)', '\(ann.id.uuid)', 'later' FROM setting
-                        """)
-                    let attempts = Mutex(Set<String>())
-                    try await eventually("ticks look for a better snapshot") {
-                        let latest = try await worker.sql(
-                            "SELECT max(query_start)::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks'")
-                        let attempt: String = try latest[0].decode(0)
-                        return attempts.withLock { $0.insert(attempt).inserted && $0.count > 5 }
-                    }
-                    let meanwhile = client.state.contents(list)
-                    #expect(meanwhile == [])
-                    try await worker.waitForStandby(nil)
-                    let contents = try await client.wait(for: "a message") { state in
-                        state.contents(list).flatMap { $0.isEmpty ? nil : $0 }
-                    }
-                    #expect(contents == ["later", "earlier"])
-                    try await group.waitForAll()
+        try await withWatchedConversation(runsUntouched: false) { worker, ann, ben, conversation, client, list in
+            try await worker.waitForStandby("nobody")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await worker.insertMessage("earlier", from: ben, to: ann) }
+                try await worker.waitForHeldCommit()
+                // This one waits for no standby, and is visible at once.
+                try await worker.sql(
+                    """
+                    WITH setting AS (SELECT set_config('synchronous_commit', 'local', true))
+                    INSERT INTO messages (conversation_id, sender_id, recipient_id, content)
+                    SELECT '\(conversation.uuid)', '\(ben.id.uuid)', '\(ann.id.uuid)', 'later' FROM setting
+                    """)
+                let attempts = Mutex(Set<String>())
+                try await eventually("ticks look for a better snapshot") {
+                    let latest = try await worker.sql(
+                        "SELECT max(query_start)::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks'")
+                    let attempt: String = try latest[0].decode(0)
+                    return attempts.withLock { $0.insert(attempt).inserted && $0.count > 5 }
                 }
+                let meanwhile = client.state.contents(list)
+                #expect(meanwhile == [])
+                try await worker.waitForStandby(nil)
+                let contents = try await client.wait(for: "a message") { state in
+                    state.contents(list).flatMap { $0.isEmpty ? nil : $0 }
+                }
+                #expect(contents == ["later", "earlier"])
+                try await group.waitForAll()
             }
         }
     }
 
     @Test("a commit that snapshots see before the feed delivers it is shown in all queries at once")
     func visibleBeforeDelivered() async throws {
-        try await withCluster { url in
-            try await withTestWorker(databaseURL: url, configure: { $0.live.missedInvalidation = nil }) { worker in
-                let ann = try await worker.signUp("Ann")
-                let ben = try await worker.signUp("Ben")
-                let conversation = try await worker.conversation(ann, ben)
-                let client = try await worker.connect(as: ann)
-                let list = client.add("messages:list", ["conversationId": conversation.json])
-                try await client.wait(for: "the list") { $0.value(list) }
-                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
-                let sender = try await worker.sql("SELECT pid::text FROM pg_stat_replication WHERE application_name = 'attune-api feed'")
-                let pid = try #require(pid_t(try sender[0].decode(0, as: String.self)))
-                kill(pid, SIGSTOP)
-                defer { kill(pid, SIGCONT) }
-                try await worker.insertMessage("undelivered", from: ben, to: ann)
-                let before = client.state.version
-                let inbox = client.add("messages:listConversations")
-                // The tick has its snapshot when it asks for the log to be flushed, as it has waited for the feed some time.
-                try await eventually("the tick waits for the feed") {
-                    try await worker.sql(
-                        "SELECT count(*)::int::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks' AND state = 'idle in transaction'"
-                    )[0].decode(0, as: String.self) != "0"
-                }
-                let after = client.state.version
-                #expect(after == before)
-                kill(pid, SIGCONT)
-                let state = try await client.wait(for: "the inbox") { $0.value(inbox) == nil ? nil : $0 }
-                #expect(state.value(inbox)?["page"]?[0]?["lastMessage"]?["content"] == "undelivered")
-                #expect(state.contents(list) == ["undelivered"])
+        try await withWatchedConversation(runsUntouched: false) { worker, ann, ben, conversation, client, list in
+            let sender = try await worker.sql("SELECT pid::text FROM pg_stat_replication WHERE application_name = 'attune-api feed'")
+            let pid = try #require(pid_t(try sender[0].decode(0, as: String.self)))
+            kill(pid, SIGSTOP)
+            defer { kill(pid, SIGCONT) }
+            try await worker.insertMessage("undelivered", from: ben, to: ann)
+            let before = client.state.version
+            let inbox = client.add("messages:listConversations")
+            // The tick has its snapshot when it asks for the log to be flushed, as it has waited for the feed some time.
+            try await eventually("the tick waits for the feed") {
+                try await worker.sql(
+                    "SELECT count(*)::int::text FROM pg_stat_activity WHERE application_name = 'attune-api ticks' AND state = 'idle in transaction'"
+                )[0].decode(0, as: String.self) != "0"
             }
+            let after = client.state.version
+            #expect(after == before)
+            kill(pid, SIGCONT)
+            let state = try await client.wait(for: "the inbox") { $0.value(inbox) == nil ? nil : $0 }
+            #expect(state.value(inbox)?["page"]?[0]?["lastMessage"]?["content"] == "undelivered")
+            #expect(state.contents(list) == ["undelivered"])
         }
     }
 
@@ -351,6 +318,29 @@ struct VisibilityTests {
         }
     }
 
+    /// A worker on a cluster of its own, and Ann, who watches her conversation with Ben.
+    ///
+    /// - Parameter runsUntouched: run all queries at every tick, and report those that change untouched.
+    private func withWatchedConversation(
+        runsUntouched: Bool = true,
+        _ body: @Sendable (TestWorker, _ ann: TestUser, _ ben: TestUser, ConversationID, SyncClient, _ list: UInt32) async throws -> Void
+    ) async throws {
+        try await withCluster { url in
+            try await withTestWorker(
+                databaseURL: url, configure: { if !runsUntouched { $0.live.missedInvalidation = nil } }
+            ) { worker in
+                let ann = try await worker.signUp("Ann")
+                let ben = try await worker.signUp("Ben")
+                let conversation = try await worker.conversation(ann, ben)
+                let client = try await worker.connect(as: ann)
+                let list = client.add("messages:list", ["conversationId": conversation.json])
+                try await client.wait(for: "the list") { $0.value(list) }
+                try await eventually("the feed is connected") { try await worker.health()["feed"] == "connected" }
+                try await body(worker, ann, ben, conversation, client, list)
+            }
+        }
+    }
+
     /// A cluster with the schema, for one test.
     private func withCluster(_ body: @Sendable (_ url: String) async throws -> Void) async throws {
         let path = "/tmp/attune-test-\(UUID().uuidString.prefix(8))"
@@ -375,6 +365,14 @@ struct VisibilityTests {
 }
 
 extension TestWorker {
+    /// Waits until a commit waits for a standby.
+    fileprivate func waitForHeldCommit() async throws {
+        try await eventually("a commit waits") {
+            try await self.sql("SELECT count(*)::int::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0]
+                .decode(0, as: String.self) != "0"
+        }
+    }
+
     /// Makes every commit wait for a standby of that name; nil: for none.
     fileprivate func waitForStandby(_ name: String?) async throws {
         try await sql("ALTER SYSTEM SET synchronous_standby_names = '\(name ?? "")'")

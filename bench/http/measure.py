@@ -19,7 +19,7 @@ import urllib.request
 import uuid
 
 from statements import statement
-from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port
+from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port, processor
 
 CONVERSATIONS = 5000
 MESSAGES = 500_000
@@ -307,14 +307,6 @@ def run(work, cluster):
         f"{SECONDS} s.\n")
     print("\n".join(table(results, names)))
     print(f"\nMemory of attune-api: {idle / 1e6:.0f} MB idle, {loaded / 1e6:.0f} MB after the load.")
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return "unknown"
 
 
 def main():

@@ -37,7 +37,7 @@ import sys
 import time
 
 from people import Tokens, member, seeded_id, watcher
-from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port
+from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port, processor
 
 HERE = ROOT / "bench/live"
 CONVERSATIONS = 5000
@@ -467,14 +467,6 @@ def run(bench, parts):
 def plan_order(plan, key):
     way, rate = key
     return [*plan.ways, "notify"].index(way), rate
-
-
-def processor():
-    with open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return "unknown"
 
 
 def main():
