@@ -20,6 +20,8 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
 
 let package = Package(
@@ -28,12 +30,14 @@ let package = Package(
     products: [
         .executable(name: "attune", targets: ["attune"]),
         .executable(name: "attune-api", targets: ["attune-api"]),
+        .executable(name: "attune-ingest", targets: ["attune-ingest"]),
         .executable(name: "attune-migrate", targets: ["attune-migrate"]),
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -41,11 +45,13 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // C libraries, from Debian's -dev packages.
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The library, bottom up.
         .target(name: "Domain"),
@@ -79,6 +85,21 @@ let package = Package(
                 logging, lifecycle,
             ]),
 
+        // Security events: from whoever reports them to the table.
+        .target(name: "Events", dependencies: ["Domain", "Wire", crypto]),
+        .target(name: "Rules", dependencies: ["Domain", yams]),
+        .target(name: "Spool", dependencies: ["CZlib", logging]),
+        .target(
+            name: "Delivery",
+            dependencies: ["Domain", "Events", "Postgres", "Spool", "Store", "Wire", lifecycle, logging, metrics]),
+        .target(name: "Watch", dependencies: ["Domain", "Events", "Postgres", "Rules", "Store", lifecycle, logging, metrics]),
+        .target(
+            name: "Ingest",
+            dependencies: [
+                "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Telemetry", "Watch", "Wire",
+                hummingbird, hummingbirdCore, httpTypes, nioCore, nioPosix, nioSSL, lifecycle, logging, metrics,
+            ]),
+
         // The list of functions is made from the files in Sources/Functions: one file, one function.
         .executableTarget(name: "list-functions"),
         .plugin(name: "ListFunctions", capability: .buildTool(), dependencies: ["list-functions"]),
@@ -92,6 +113,12 @@ let package = Package(
             name: "attune-api",
             dependencies: [
                 "API", "Domain", "Functions", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals,
+            ]),
+        .executableTarget(
+            name: "attune-ingest",
+            dependencies: [
+                "Delivery", "Domain", "Events", "Ingest", "Rules", "Settings", "Spool", "Telemetry", argumentParser, lifecycle, logging,
+                metrics, unixSignals,
             ]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
@@ -158,6 +185,20 @@ let package = Package(
             dependencies: [
                 "API", "Accounts", "Domain", "Functions", "Postgres", "Registry", "TestSupport", "Wire", "WorkerTestSupport",
                 crypto, cryptoExtras, nioCore, nioHTTP1, nioPosix,
+            ]),
+        .testTarget(name: "EventsTests", dependencies: ["Events", "Domain", "Wire"]),
+        .testTarget(name: "RulesTests", dependencies: ["Rules", "Domain", "Development"]),
+        .testTarget(name: "SpoolTests", dependencies: ["Spool", logging]),
+        .testTarget(
+            name: "DeliveryTests",
+            dependencies: ["Delivery", "Development", "Domain", "Events", "Postgres", "Spool", "TestSupport", "Wire", logging]),
+        .testTarget(
+            name: "WatchTests", dependencies: ["Domain", "Events", "Postgres", "Rules", "TestSupport", "Watch", "Wire", logging]),
+        .testTarget(
+            name: "IngestTests",
+            dependencies: [
+                "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "TestSupport", "Wire",
+                "attune-ingest", nioCore, nioPosix, logging,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "Wire", "Domain"]),
