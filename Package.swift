@@ -63,12 +63,13 @@ let package = Package(
         .target(
             name: "Schema", dependencies: ["Postgres", crypto, logging], exclude: ["migrations"], plugins: ["EmbedMigrations"]),
         .target(name: "Store", dependencies: ["Domain", "Postgres"]),
+        .target(name: "Reporting", dependencies: ["Domain", "Wire"]),
         .target(
             name: "Accounts",
-            dependencies: ["Domain", "Postgres", "Store", "CArgon2", crypto, cryptoExtras, logging]),
+            dependencies: ["Domain", "Postgres", "Store", "Reporting", "CArgon2", crypto, cryptoExtras, logging]),
         .target(
             name: "Registry",
-            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", crypto, logging, metrics]),
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", crypto, logging, metrics]),
         .target(name: "Models", dependencies: ["Domain", "Postgres", "Registry", "Store", "Wire"]),
         .target(
             name: "Functions", dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Models"],
@@ -76,18 +77,20 @@ let package = Package(
         .target(name: "Feed", dependencies: ["Domain", "Postgres", "Store", logging, metrics, nioCore, nioPosix]),
         .target(
             name: "Live",
-            dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Feed", deque, logging, metrics]),
+            dependencies: [
+                "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Feed", deque, logging, metrics,
+            ]),
         .target(
             name: "API",
             dependencies: [
-                "Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
+                "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
                 hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioWebSocket,
                 logging, lifecycle,
             ]),
 
         // Security events: from whoever reports them to the table.
         .target(name: "Events", dependencies: ["Domain", "Wire", crypto]),
-        .target(name: "Rules", dependencies: ["Domain", yams]),
+        .target(name: "Rules", dependencies: ["Domain", "Wire", yams], exclude: ["rules"], plugins: ["EmbedRules"]),
         .target(name: "Spool", dependencies: ["CZlib", logging]),
         .target(
             name: "Delivery",
@@ -107,6 +110,10 @@ let package = Package(
         // The migrations are built into the programs that need them.
         .executableTarget(name: "embed-migrations"),
         .plugin(name: "EmbedMigrations", capability: .buildTool(), dependencies: ["embed-migrations"]),
+
+        // So are the rule files, for those who have none of their own.
+        .executableTarget(name: "embed-rules"),
+        .plugin(name: "EmbedRules", capability: .buildTool(), dependencies: ["embed-rules"]),
 
         // Executables: mains only.
         .executableTarget(
@@ -153,7 +160,7 @@ let package = Package(
         .testTarget(
             name: "AccountsTests",
             dependencies: [
-                "Accounts", "Domain", "Functions", "Postgres", "Registry", "Store", "TestSupport", "Wire",
+                "Accounts", "Domain", "Functions", "Postgres", "Registry", "Reporting", "Store", "TestSupport", "Wire",
                 crypto, cryptoExtras, logging,
             ]),
         .testTarget(
@@ -171,7 +178,8 @@ let package = Package(
             ]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Development", "Postgres", "TestSupport", "Wire", "attune", "attune-api"], exclude: ["clients"]),
+            dependencies: ["Development", "Postgres", "TestSupport", "Wire", "attune", "attune-api", "attune-ingest"],
+            exclude: ["clients"]),
         .testTarget(
             name: "ProxyTests", dependencies: ["Development", "TestSupport", "Wire", "WorkerTestSupport", "attune-api"]),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
@@ -201,6 +209,7 @@ let package = Package(
                 "attune-ingest", nioCore, nioPosix, logging,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "Wire"]),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "Wire", "Domain"]),
         .testTarget(name: "DocsTests", dependencies: ["Domain", "Functions", "Postgres", "Registry", "WorkerTestSupport"]),
     ]

@@ -111,12 +111,17 @@ class Cluster:
             "autovacuum": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.command = [self.programs / "postgres", "-D", folder / "data", *options]
+        self.owner = owner
+        self.start()
+
+    def start(self):
+        """Also after a stop, on the same data."""
         self.process = Process(
-            [self.programs / "postgres", "-D", folder / "data", *options], folder / "postgres.log",
-            stop_signal=signal.SIGQUIT, cwd="/", **owner)
+            self.command, self.folder / "postgres.log", stop_signal=signal.SIGQUIT, cwd="/", **self.owner)
         try:
             self.process.wait_until(
-                lambda: subprocess.run([self.programs / "pg_isready", "--quiet", "--host", folder]).returncode == 0)
+                lambda: subprocess.run([self.programs / "pg_isready", "--quiet", "--host", self.folder]).returncode == 0)
         except BaseException:
             self.stop()
             raise

@@ -1,10 +1,15 @@
--- What the ingestor needs to store each security event once, and what statistics are read from without counting the table.
+-- What the ingestor needs to store each security event once, what statistics are read from without counting the table, and how
+-- months get their partitions.
 -- Rewrites security_events, which nothing has written to before.
 
--- The transaction that stored the row. It orders rows by arrival: those of transactions below the oldest one that still runs
--- are all visible, so whoever has seen them need not look at them again.
-ALTER TABLE security_events ADD COLUMN stored_by bigint NOT NULL DEFAULT txid_current();
+-- The transaction that stored the row. It tells what is new since a snapshot: the rows of transactions that the snapshot does not
+-- see. So it is left to its default, or those who have taken such a snapshot miss the row.
+ALTER TABLE security_events ADD COLUMN stored_by xid8 NOT NULL DEFAULT pg_current_xact_id();
 CREATE INDEX security_events_stored_by_idx ON security_events (stored_by);
+
+-- With the severity in the middle every filter is one range of an index: a type has four of them.
+DROP INDEX security_events_type_idx;
+CREATE INDEX security_events_type_idx ON security_events (type, severity, occurred_at DESC, id DESC);
 
 -- Which reports have been stored: an event is named by its source and its id among those of the source.
 CREATE TABLE security_event_keys (
@@ -13,7 +18,7 @@ CREATE TABLE security_event_keys (
     stored_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT security_event_keys_pkey PRIMARY KEY (key)
 );
-CREATE INDEX security_event_keys_stored_at_idx ON security_event_keys USING brin (stored_at);
+CREATE INDEX security_event_keys_stored_at_idx ON security_event_keys USING brin (stored_at) WITH (autosummarize = on);
 
 -- How far each spool has been taken in. Written in the transaction that stores the events.
 CREATE TABLE ingest_spools (
@@ -41,28 +46,58 @@ CREATE TABLE ingest_ledger (
     CONSTRAINT ingest_ledger_adds_up CHECK (received = stored + duplicates + dead_lettered + spooled)
 );
 
--- Counts of all events that were stored by transactions below `counted_before`. The others are few, and are counted when asked.
+-- What the tasks that go over all stored events have done: all rows that `seen` sees, by `stored_by`.
 CREATE TABLE security_event_progress (
-    id             boolean NOT NULL DEFAULT true,
-    counted_before bigint  NOT NULL DEFAULT 0,
-    CONSTRAINT security_event_progress_pkey PRIMARY KEY (id),
-    CONSTRAINT security_event_progress_one_row CHECK (id)
+    task       text        NOT NULL,
+    seen       pg_snapshot NOT NULL,
+    -- The transaction that wrote this row; see security_events_seen.
+    written_by xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    CONSTRAINT security_event_progress_pkey PRIMARY KEY (task),
+    CONSTRAINT security_event_progress_task_known CHECK (task IN ('counting', 'detection'))
 );
-INSERT INTO security_event_progress DEFAULT VALUES;
+INSERT INTO security_event_progress (task, seen) VALUES ('counting', '1:1:'), ('detection', '1:1:');
 
+-- What a task has seen; nothing, if the row was not written by the transaction that it names. So it is in a database that was
+-- restored from a dump, where transactions have other numbers, and after somebody has changed the row by hand: `UPDATE
+-- security_event_progress SET written_by = '0'` has all events counted anew.
+CREATE FUNCTION security_events_seen(asked_task text) RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN progress.xmin::text::bigint = progress.written_by::text::bigint & 4294967295 THEN progress.seen
+        ELSE '1:1:'
+    END
+    FROM security_event_progress AS progress
+    WHERE progress.task = asked_task
+$$;
+
+-- How many of the events that 'counting' has seen are in each partition. The others are counted when asked for. Kept by partition,
+-- so that one which is dropped or detached takes its counts with it.
 CREATE TABLE security_event_totals (
-    type     text   NOT NULL,
-    severity text   NOT NULL,
-    events   bigint NOT NULL,
-    CONSTRAINT security_event_totals_pkey PRIMARY KEY (type, severity)
+    partition regclass NOT NULL,
+    type      text     NOT NULL,
+    severity  text     NOT NULL,
+    events    bigint   NOT NULL,
+    CONSTRAINT security_event_totals_pkey PRIMARY KEY (partition, type, severity)
 );
 
--- For the last days only.
+-- The same by hour, for the last days only.
 CREATE TABLE security_event_hours (
-    hour   timestamptz NOT NULL,
-    events bigint      NOT NULL,
-    CONSTRAINT security_event_hours_pkey PRIMARY KEY (hour)
+    partition regclass    NOT NULL,
+    hour      timestamptz NOT NULL,
+    events    bigint      NOT NULL,
+    CONSTRAINT security_event_hours_pkey PRIMARY KEY (partition, hour)
 );
+
+-- The partitions, and from when (inclusive) until when (exclusive) the events in them occurred; NULL for the default partition.
+CREATE VIEW security_event_partitions AS
+    SELECT pg_inherits.inhrelid::regclass AS partition,
+        (regexp_match(bounds.text, 'FROM \(''?([^'')]+)'))[1]::timestamptz AS starts_at,
+        (regexp_match(bounds.text, 'TO \(''?([^'')]+)'))[1]::timestamptz AS ends_at
+    FROM pg_inherits
+    JOIN pg_class ON pg_class.oid = pg_inherits.inhrelid
+    CROSS JOIN LATERAL (
+        SELECT replace(replace(pg_get_expr(pg_class.relpartbound, pg_class.oid), 'MINVALUE', '-infinity'), 'MAXVALUE', 'infinity')
+    ) AS bounds (text)
+    WHERE pg_inherits.inhparent = 'security_events'::regclass;
 
 -- Wakes live queries once per statement, not once per row. No transition table: with one, COPY would insert row by row.
 CREATE FUNCTION security_events_changed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -72,6 +107,113 @@ BEGIN
 END;
 $$;
 
-CREATE TRIGGER security_events_changed
-    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON security_events
-    FOR EACH STATEMENT EXECUTE FUNCTION security_events_changed();
+-- Takes deleted rows that have been counted out of the counts, and counts the new form of updated ones. Whoever counts holds the
+-- same lock, so a row is either counted before or not at all.
+CREATE FUNCTION security_events_recount() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    counted pg_snapshot;
+    source  text;
+BEGIN
+    PERFORM FROM security_event_progress WHERE task = 'counting' FOR UPDATE;
+    counted := security_events_seen('counting');
+    source := 'SELECT occurred_at, type, severity, -1 AS change FROM old_rows WHERE pg_visible_in_snapshot(stored_by, $1)';
+    IF TG_OP = 'UPDATE' THEN
+        source := source || ' UNION ALL '
+            || 'SELECT occurred_at, type, severity, 1 FROM new_rows WHERE pg_visible_in_snapshot(stored_by, $1)';
+    END IF;
+    -- Rows that were found through the parent do not say where they were; what no other partition covers is in the default one.
+    EXECUTE format(
+        $query$
+        WITH changed AS (
+            SELECT coalesce(%1$s, (SELECT partition FROM security_event_partitions WHERE starts_at IS NULL)) AS partition,
+                date_trunc('hour', changed.occurred_at, 'UTC') AS hour, changed.type, changed.severity, sum(changed.change) AS change
+            FROM (%2$s) AS changed %3$s
+            GROUP BY 1, 2, 3, 4
+        ), by_hour AS (
+            UPDATE security_event_hours AS hours
+            SET events = hours.events + changed.change
+            FROM (SELECT partition, hour, sum(change) AS change FROM changed GROUP BY 1, 2) AS changed
+            WHERE hours.partition = changed.partition AND hours.hour = changed.hour
+        )
+        INSERT INTO security_event_totals AS totals (partition, type, severity, events)
+        SELECT partition, type, severity, sum(change)
+        FROM changed
+        GROUP BY 1, 2, 3
+        ON CONFLICT ON CONSTRAINT security_event_totals_pkey DO UPDATE SET events = totals.events + excluded.events
+        $query$,
+        CASE WHEN TG_RELID = 'security_events'::regclass THEN 'known.partition' ELSE quote_literal(TG_RELID::regclass) || '::regclass' END,
+        source,
+        CASE WHEN TG_RELID = 'security_events'::regclass THEN
+            'LEFT JOIN security_event_partitions AS known
+                ON changed.occurred_at >= known.starts_at AND changed.occurred_at < known.ends_at'
+        END)
+    USING counted;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION security_events_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM security_event_progress WHERE task = 'counting' FOR UPDATE;
+    DELETE FROM security_event_totals WHERE partition = TG_RELID::regclass;
+    DELETE FROM security_event_hours WHERE partition = TG_RELID::regclass;
+    RETURN NULL;
+END;
+$$;
+
+-- Gives the triggers to the table and to each partition: a statement fires those of the table that it names, and only TRUNCATE
+-- fires those of the partitions too.
+CREATE FUNCTION watch_security_events(watched regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER security_events_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s
+            FOR EACH STATEMENT EXECUTE FUNCTION security_events_changed()', watched);
+    EXECUTE format(
+        'CREATE TRIGGER security_events_deleted AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
+            FOR EACH STATEMENT EXECUTE FUNCTION security_events_recount()', watched);
+    EXECUTE format(
+        'CREATE TRIGGER security_events_updated AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+            FOR EACH STATEMENT EXECUTE FUNCTION security_events_recount()', watched);
+    EXECUTE format(
+        'CREATE TRIGGER security_events_truncated AFTER TRUNCATE ON %s
+            FOR EACH STATEMENT EXECUTE FUNCTION security_events_truncated()', watched);
+END;
+$$;
+
+SELECT watch_security_events('security_events'), watch_security_events('security_events_other');
+
+-- Makes the partition of the month (UTC) that `moment` is in, unless there is one for it; moves the events there that the default
+-- partition holds. They count as stored anew. Says whether it has made one.
+--
+-- Keeps writers away from the default partition, and at the end, for a moment, readers away from the table.
+CREATE FUNCTION make_security_events_partition(moment timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    starts_at timestamptz := date_trunc('month', moment, 'UTC');
+    ends_at   timestamptz := (date_trunc('month', moment, 'UTC') AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    name      text := 'security_events_' || to_char(starts_at AT TIME ZONE 'UTC', 'YYYY_MM');
+BEGIN
+    LOCK TABLE ONLY security_events_other IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (
+        SELECT FROM security_event_partitions AS other WHERE other.starts_at < make_security_events_partition.ends_at
+            AND other.ends_at > make_security_events_partition.starts_at
+    ) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE security_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+    EXECUTE format(
+        'WITH moved AS (
+            DELETE FROM security_events_other WHERE occurred_at >= %2$L AND occurred_at < %3$L
+            RETURNING id, occurred_at, type, severity, user_id, ip, metadata
+        )
+        INSERT INTO %1$I (id, occurred_at, type, severity, user_id, ip, metadata)
+        SELECT id, occurred_at, type, severity, user_id, ip, metadata FROM moved',
+        name, starts_at, ends_at);
+    -- Spares ATTACH from looking through the rows.
+    EXECUTE format(
+        'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)', name, starts_at, ends_at);
+    EXECUTE format('ALTER TABLE security_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, starts_at, ends_at);
+    EXECUTE format('ALTER TABLE %I DROP CONSTRAINT security_events_month', name);
+    PERFORM watch_security_events(name::regclass);
+    RETURN true;
+END;
+$$;

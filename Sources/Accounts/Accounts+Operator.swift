@@ -2,7 +2,8 @@ import Domain
 import Postgres
 import Store
 
-/// What the operator may do from the command line, without signing in.
+/// What the operator may do from the command line, without signing in. Each deed is recorded as a security event, in the
+/// transaction that does it.
 extension Accounts {
     /// Makes an account. Throws `conflict` when the address has one.
     ///
@@ -11,9 +12,25 @@ extension Accounts {
         email: EmailAddress, name: DisplayName, role: Role = .user, accountType: AccountType? = nil, password: Password?
     ) async throws -> UserID {
         do {
-            return try await create(email: email, name: name, role: role, accountType: accountType, password: password)
+            return try await createRecorded(email: email, name: name, role: role, accountType: accountType, password: password)
         } catch UserStore.InsertionFailure.emailIsTaken {
             throw APIError.conflict("Account \(email.text) already exists")
+        }
+    }
+
+    /// Throws `UserStore.InsertionFailure.emailIsTaken`.
+    private func createRecorded(
+        email: EmailAddress, name: DisplayName, role: Role, accountType: AccountType?, password: Password?
+    ) async throws -> UserID {
+        var passwordHash: String?
+        if let password { passwordHash = try await hasher.hash(password) }
+        return try await database.withTransaction { transaction in
+            let userID = try await insert(
+                email: email, name: name, role: role, accountType: accountType, passwordHash: passwordHash, in: transaction)
+            try await record(
+                SecurityEventType.userCreated, role == .admin ? .medium : .low,
+                "The operator made an account with the role \(role.rawValue).", of: userID, in: transaction)
+            return userID
         }
     }
 
@@ -25,7 +42,7 @@ extension Accounts {
             return user.id
         }
         do {
-            return try await create(email: email, name: name, role: .admin, accountType: nil, password: password)
+            return try await createRecorded(email: email, name: name, role: .admin, accountType: nil, password: password)
         } catch UserStore.InsertionFailure.emailIsTaken {
             // Several processes start at once.
             return try await ensureAdministrator(email: email, name: name, password: password)
@@ -43,7 +60,12 @@ extension Accounts {
 
     /// Throws `not_found` when there is no such account, or no longer.
     public func setRole(_ role: Role, of userID: UserID) async throws {
-        guard try await UserStore.setRole(role, of: userID, in: database) else { throw Self.noSuchAccount }
+        try await database.withTransaction { transaction in
+            guard try await UserStore.setRole(role, of: userID, in: transaction) else { throw Self.noSuchAccount }
+            try await record(
+                SecurityEventType.roleChange, .medium, "The operator gave the account the role \(role.rawValue).", of: userID,
+                in: transaction)
+        }
         sessions.usersChanged([userID])
     }
 
@@ -51,17 +73,33 @@ extension Accounts {
     ///
     /// Throws `not_found` when there is no such account, or no longer.
     public func removeUser(_ userID: UserID) async throws {
-        let results = try await database.write(UserStore.removal(of: userID))
-        guard results[0].affectedRows == 1 else { throw Self.noSuchAccount }
+        try await database.withTransaction { transaction in
+            let results = try await transaction.execute(UserStore.removal(of: userID))
+            guard results[0].affectedRows == 1 else { throw Self.noSuchAccount }
+            try await record(SecurityEventType.userDeleted, .medium, "The operator removed the account.", of: userID, in: transaction)
+        }
         sessions.usersChanged([userID])
     }
 
     /// Signs in as the account, without its password. Throws `not_found` when there is no such account, or no longer.
     public func issueTokens(for userID: UserID) async throws -> TokenPair {
-        guard let grant = try await SessionStore.open(for: userID, replacing: nil, in: database) else {
-            throw Self.noSuchAccount
+        let grant = try await database.withTransaction { transaction in
+            guard let grant = try await SessionStore.open(for: userID, replacing: nil, in: transaction) else {
+                throw Self.noSuchAccount
+            }
+            try await record(
+                SecurityEventType.sessionCreated, .medium, "The operator opened a session of the account without its password.",
+                of: userID, in: transaction)
+            return grant
         }
         return try issue(grant)
+    }
+
+    private func record(
+        _ type: String, _ severity: Severity, _ details: String, of userID: UserID, in transaction: Transaction
+    ) async throws {
+        _ = try await transaction.execute(
+            SecurityEventStore.insertion(type, severity, details, user: userID, source: "attune"))
     }
 
     private static let noSuchAccount = APIError.notFound("There is no such account.")

@@ -73,7 +73,7 @@ struct SignInLimits: Sendable {
     }
 
     /// Stands for the address in a table that anyone with psql can read.
-    private func pseudonym(of email: EmailAddress) -> String {
+    func pseudonym(of email: EmailAddress) -> String {
         let code = HMAC<SHA256>.authenticationCode(for: Data(email.text.utf8), using: pseudonymSecret)
         return Base64URL.encode(Array(code).prefix(16))
     }

@@ -35,6 +35,23 @@ public struct IPAddress: Hashable, Sendable {
         }
     }
 
+    /// From 4 or 16 bytes, the highest first; nil for any other number of them.
+    public init?(networkBytes: some Collection<UInt8>) {
+        guard networkBytes.count == 4 || networkBytes.count == 16 else { return nil }
+        let bits = networkBytes.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        self.init(bits: networkBytes.count == 4 ? Self.mappedIPv4 | bits : bits)
+    }
+
+    /// Appends 4 bytes for an IPv4 address, otherwise 16, the highest first.
+    public func writeNetworkBytes(to bytes: inout [UInt8]) {
+        if isIPv4 {
+            withUnsafeBytes(of: UInt32(truncatingIfNeeded: low).bigEndian) { bytes.append(contentsOf: $0) }
+        } else {
+            withUnsafeBytes(of: high.bigEndian) { bytes.append(contentsOf: $0) }
+            withUnsafeBytes(of: low.bigEndian) { bytes.append(contentsOf: $0) }
+        }
+    }
+
     public var isIPv4: Bool { bits >> 32 == Self.mappedIPv4 >> 32 }
 
     /// What one subscriber has: an IPv4 address, or an IPv6 network of 64 bits. Limits count by it.

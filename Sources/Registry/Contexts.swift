@@ -1,6 +1,7 @@
 import Accounts
 import Domain
 import Postgres
+import Reporting
 import Store
 import Synchronization
 import Wire
@@ -66,11 +67,15 @@ public struct QueryContext: Sendable {
     }
 
     /// Makes the page, and fixes its end for this query's later runs.
+    ///
+    /// - Parameter isConfidential: who reads very many such rows within a few minutes is reported.
     public func page<Element: ConvexEncodable>(
-        _ rows: [(key: UUIDBits, element: Element)], range: PageRange, of list: String
+        _ rows: [(key: UUIDBits, element: Element)], range: PageRange, of list: String, isConfidential: Bool = false
     ) -> Page<Element> {
         let page = Page(rows: rows, range: range, cursors: cursors, list: list)
-        dependencies.setJournal(page.continueCursor)
+        dependencies.setPage(
+            journal: page.continueCursor,
+            disclosure: isConfidential ? Disclosure(rows: page.elements.count, page: range.hash(in: list)) : nil)
         return page
     }
 }
@@ -80,6 +85,7 @@ final class Dependencies: Sendable {
     private struct State {
         var topics: Set<Topic> = []
         var journal: String?
+        var disclosure: Disclosure?
     }
     private let state = Mutex(State())
 
@@ -87,12 +93,16 @@ final class Dependencies: Sendable {
         state.withLock { $0.topics.formUnion(topics) }
     }
 
-    func setJournal(_ journal: String) {
-        state.withLock { $0.journal = journal }
+    func setPage(journal: String, disclosure: Disclosure?) {
+        state.withLock { state in
+            state.journal = journal
+            state.disclosure = disclosure
+        }
     }
 
     var topics: Set<Topic> { state.withLock { $0.topics } }
     var journal: String? { state.withLock { $0.journal } }
+    var disclosure: Disclosure? { state.withLock { $0.disclosure } }
 }
 
 /// What a mutation's body works with. All it writes takes effect together, or nothing does.
@@ -141,13 +151,13 @@ public struct ActionContext: Sendable {
     public let caller: Caller
     public let accounts: Accounts
     public let database: PostgresClient
-    /// Where the request came from, for limits; already resolved through trusted proxies.
-    public let clientAddress: IPAddress
+    /// Where the request came from, for limits and security events.
+    public let origin: CallOrigin
 
-    public init(caller: Caller, accounts: Accounts, database: PostgresClient, clientAddress: IPAddress) {
+    public init(caller: Caller, accounts: Accounts, database: PostgresClient, origin: CallOrigin) {
         self.caller = caller
         self.accounts = accounts
         self.database = database
-        self.clientAddress = clientAddress
+        self.origin = origin
     }
 }

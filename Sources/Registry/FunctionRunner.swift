@@ -3,6 +3,7 @@ import Domain
 import Logging
 import Metrics
 import Postgres
+import Reporting
 import Store
 import Wire
 
@@ -14,11 +15,15 @@ public struct FunctionRunner: Sendable {
     private let database: PostgresClient
     private let accounts: Accounts
     private let cursors: CursorCoder
+    let events: CallEvents?
     private let logger: Logger
 
-    /// - Parameter cursorSecret: signs pagination cursors; the same on all workers.
+    /// - Parameters:
+    ///   - cursorSecret: signs pagination cursors; the same on all workers.
+    ///   - events: gets what is of interest of the calls; nil: nobody wants to know.
     public init(
-        functions: [FunctionDefinition], database: PostgresClient, accounts: Accounts, cursorSecret: [UInt8], logger: Logger
+        functions: [FunctionDefinition], database: PostgresClient, accounts: Accounts, cursorSecret: [UInt8], events: SecurityLog?,
+        logger: Logger
     ) {
         self.functions = Dictionary(functions.map { ($0.path.description, $0) }) { first, _ in
             preconditionFailure("two functions are named \(first.path)")
@@ -27,6 +32,7 @@ public struct FunctionRunner: Sendable {
         self.database = database
         self.accounts = accounts
         cursors = CursorCoder(secret: cursorSecret)
+        self.events = events.map(CallEvents.init)
         self.logger = logger
     }
 
@@ -95,41 +101,50 @@ public struct FunctionRunner: Sendable {
         public let topics: Set<Topic>
         /// What makes a later run cover the same range; nil for queries without pages.
         public let journal: String?
+        /// How much of what is confidential the result shows.
+        let disclosure: Disclosure?
 
-        init(outcome: Result<[UInt8], FunctionFailure>, topics: Set<Topic>, journal: String?) {
+        init(outcome: Result<[UInt8], FunctionFailure>, topics: Set<Topic>, journal: String?, disclosure: Disclosure?) {
             self.outcome = outcome
             self.topics = topics
             self.journal = journal
+            self.disclosure = disclosure
         }
 
         /// A failure without a run.
         public init(failure: FunctionFailure, topics: Set<Topic>, journal: String?) {
-            self.init(outcome: .failure(failure), topics: topics, journal: journal)
+            self.init(outcome: .failure(failure), topics: topics, journal: journal, disclosure: nil)
         }
     }
 
     /// Runs a query against `snapshot`, or on the shared read connections.
     ///
     /// Throws only when the database could not be asked; the query's own failure is an outcome, live like any other.
+    ///
+    /// - Parameter clientAddress: nil for a run of a live query, which is nobody's call: what clients are first shown of it is
+    ///   reported by `reportAnswer`.
     public func runQuery(
-        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, snapshot: (any StatementExecutor)? = nil,
-        journal: String? = nil, format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
+        _ function: FunctionDefinition, arguments: ConvexValue, caller: Caller, clientAddress: IPAddress?,
+        snapshot: (any StatementExecutor)? = nil, journal: String? = nil, format: JSONWriter.ValueFormat = .convexEncoded,
+        requestID: RequestID
     ) async throws -> QueryRun {
         guard case .query(let body) = function.body else { preconditionFailure("\(function.path) is no query") }
         let dependencies = Dependencies()
         let context = QueryContext(
             caller: caller, database: snapshot ?? database.reading, dependencies: dependencies, cursors: cursors,
             journal: journal)
-        let call = Call(function, caller, requestID)
+        let call = Call(function, caller, clientAddress, requestID)
         let outcome: Result<[UInt8], FunctionFailure>
         do {
             try function.access.check(caller)
             outcome = .success(try await body(arguments, context, format))
-            succeeded(call)
+            succeeded(call, dependencies.disclosure)
         } catch {
             outcome = .failure(try failure(of: call, error))
         }
-        return QueryRun(outcome: outcome, topics: dependencies.topics, journal: dependencies.journal ?? journal)
+        return QueryRun(
+            outcome: outcome, topics: dependencies.topics, journal: dependencies.journal ?? journal,
+            disclosure: dependencies.disclosure)
     }
 
     /// Runs a mutation over HTTP, where a repeated request cannot be told from a second one.
@@ -143,7 +158,7 @@ public struct FunctionRunner: Sendable {
             return try await runAction(
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: format, requestID: requestID)
         }
-        let call = Call(function, caller, requestID)
+        let call = Call(function, caller, clientAddress, requestID)
         do {
             try function.access.check(caller)
             let result = try await body(arguments, MutationContext(caller: caller, target: .database(database)), format)
@@ -167,7 +182,7 @@ public struct FunctionRunner: Sendable {
                 function, arguments: arguments, caller: caller, clientAddress: clientAddress, requestID: requestID)
             return outcome.map { MutationRequests.Recorded(result: $0, isNew: false) }
         }
-        let call = Call(function, caller, requestID)
+        let call = Call(function, caller, clientAddress, requestID)
         do {
             try function.access.check(caller)
             let recorded = try await MutationRequests.once(request, userID: caller.principal?.userID, in: database) { transaction in
@@ -185,8 +200,9 @@ public struct FunctionRunner: Sendable {
         format: JSONWriter.ValueFormat = .convexEncoded, requestID: RequestID
     ) async throws -> Result<[UInt8], FunctionFailure> {
         guard case .action(let body) = function.body else { preconditionFailure("\(function.path) is no action") }
-        let context = ActionContext(caller: caller, accounts: accounts, database: database, clientAddress: clientAddress)
-        let call = Call(function, caller, requestID)
+        let call = Call(function, caller, clientAddress, requestID)
+        let origin = CallOrigin(address: clientAddress, function: function.path, requestID: requestID.description)
+        let context = ActionContext(caller: caller, accounts: accounts, database: database, origin: origin)
         do {
             try function.access.check(caller)
             let result = try await body(arguments, context, format)
@@ -212,18 +228,27 @@ public struct FunctionRunner: Sendable {
     private struct Call {
         let function: FunctionDefinition
         let caller: Caller
+        /// Nil: nobody calls.
+        let clientAddress: IPAddress?
         let requestID: RequestID
         let started = ContinuousClock.now
 
-        init(_ function: FunctionDefinition, _ caller: Caller, _ requestID: RequestID) {
+        init(_ function: FunctionDefinition, _ caller: Caller, _ clientAddress: IPAddress?, _ requestID: RequestID) {
             self.function = function
             self.caller = caller
+            self.clientAddress = clientAddress
             self.requestID = requestID
         }
     }
 
-    private func succeeded(_ call: Call) {
+    private func succeeded(_ call: Call, _ disclosure: Disclosure? = nil) {
         timers[call.function.name]?.record("success", since: call.started)
+        report(call, CallOutcome(disclosure: disclosure))
+    }
+
+    private func report(_ call: Call, _ outcome: CallOutcome) {
+        guard let events, let address = call.clientAddress else { return }
+        events.note(outcome, of: call.function, as: call.caller, from: address, requestID: call.requestID)
     }
 
     /// What the caller is told of an error that came out of a function.
@@ -232,15 +257,18 @@ public struct FunctionRunner: Sendable {
         switch error {
         case let failure as ValidationFailure:
             timers?.record(APIError.Code.validationError.rawValue, since: call.started)
+            report(call, CallOutcome(refusal: .validationError))
             return .arguments(failure, requestID: call.requestID)
         case let error as APIError:
             timers?.record(error.code.rawValue, since: call.started)
+            report(call, CallOutcome(refusal: error.code))
             return FunctionFailure(error, requestID: call.requestID)
         case let error as PostgresError where error.isUnavailability:
             timers?.record("unavailable", since: call.started)
             throw Unavailable(reason: error)
         default:
             timers?.record(APIError.Code.internalError.rawValue, since: call.started)
+            report(call, CallOutcome(refusal: .internalError))
             // PostgresError prints no data; other errors are ours and print none either.
             logger.error(
                 "function failed",
@@ -276,12 +304,14 @@ private struct OutcomeTimers: Sendable {
 extension FunctionRunner {
     /// Runs several queries in one snapshot, and gives their outcomes in the same order.
     public func runQueries(
-        _ calls: [(path: String, arguments: JSON, format: JSONWriter.ValueFormat)], caller: Caller
+        _ calls: [(path: String, arguments: JSON, format: JSONWriter.ValueFormat)], caller: Caller, clientAddress: IPAddress
     ) async throws -> [Result<[UInt8], FunctionFailure>] {
         try await database.withTransaction(.snapshot) { snapshot in
             var outcomes: [Result<[UInt8], FunctionFailure>] = []
             for call in calls {
-                outcomes.append(try await runQuery(call.path, call.arguments, caller: caller, snapshot: snapshot, format: call.format))
+                outcomes.append(
+                    try await runQuery(
+                        call.path, call.arguments, caller: caller, clientAddress: clientAddress, snapshot: snapshot, format: call.format))
             }
             return outcomes
         }
@@ -289,7 +319,8 @@ extension FunctionRunner {
 
     /// Finds and runs a query in a snapshot; whatever is wrong with the call is its outcome.
     public func runQuery(
-        _ name: String, _ arguments: JSON, caller: Caller, snapshot: any StatementExecutor, format: JSONWriter.ValueFormat
+        _ name: String, _ arguments: JSON, caller: Caller, clientAddress: IPAddress, snapshot: any StatementExecutor,
+        format: JSONWriter.ValueFormat
     ) async throws -> Result<[UInt8], FunctionFailure> {
         let requestID = RequestID.random()
         let function: FunctionDefinition
@@ -301,7 +332,8 @@ extension FunctionRunner {
             return .failure(error)
         }
         return try await runQuery(
-            function, arguments: value, caller: caller, snapshot: snapshot, format: format, requestID: requestID
+            function, arguments: value, caller: caller, clientAddress: clientAddress, snapshot: snapshot, format: format,
+            requestID: requestID
         ).outcome
     }
 }

@@ -79,6 +79,14 @@ public struct PageRange: Sendable {
     public var atLeast: UUIDBits? { if case .after(let key) = end { key } else { nil } }
     /// The page begins at the end of the list, where there is nothing by definition.
     public var isEmpty: Bool { start == .end }
+
+    /// The same in this process for pages of one list that begin at the same place.
+    func hash(in list: String) -> Int {
+        var hasher = Hasher()
+        hasher.combine(list)
+        hasher.combine(start)
+        return hasher.finalize()
+    }
 }
 
 /// One page of a list: PaginatedResult.

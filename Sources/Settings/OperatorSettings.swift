@@ -12,6 +12,8 @@ public struct OperatorSettings: Sendable {
     public let workers: Int
     /// Public origin, without a slash at the end: the issuer of tokens. Nil when not given.
     public let siteURL: String?
+    /// What the started `attune-ingest` will listen on.
+    public let ingest: IngestInputSettings
     public let adminEmail: String?
     public let adminPassword: Secret<String>?
     public let logLevel: LogLevel
@@ -40,6 +42,14 @@ public struct OperatorSettings: Sendable {
         _ = reader.read(SettingCatalog.allowedOrigins)
         _ = reader.read(SettingCatalog.newAccountsPerHour)
         _ = reader.read(SettingCatalog.maximumSockets)
+        ingest = IngestInputSettings(&reader, host: host, dataDirectory: dataDirectory)
+        let apiPorts = port..<port + workers
+        for taken in ingest.ports where apiPorts.contains(taken) {
+            reader.report(SettingCatalog.port.name, "leads to port \(taken), which attune-ingest is to have")
+        }
+        _ = reader.read(withDefault: SettingCatalog.ingestSpoolSize)
+        _ = reader.read(SettingCatalog.rulesFolder)
+        _ = reader.read(withDefault: SettingCatalog.securityRetentionDays)
         adminEmail = reader.read(SettingCatalog.adminEmail)
         adminPassword = reader.read(SettingCatalog.adminPassword)
         logLevel = reader.read(withDefault: SettingCatalog.logLevel)

@@ -64,6 +64,65 @@ public enum SettingCatalog {
         "ATTUNE_MAX_SOCKETS", "sync sockets of one worker; a proxy takes one more to the next worker", default: 20_000,
         in: 1...1_000_000)
 
+    // MARK: Security events
+
+    public static let ingestHTTPPort = Setting<Int>.port(
+        "ATTUNE_INGEST_HTTP_PORT", "TCP port on which attune-ingest takes events over HTTP", default: 3230)
+
+    public static let ingestTCPPort = Setting<Int>.number(
+        "ATTUNE_INGEST_TCP_PORT", "TCP port on which attune-ingest takes JSON lines; 0: none", default: 3231, in: 0...65535)
+
+    public static let ingestSyslogPort = Setting<Int>.number(
+        "ATTUNE_INGEST_SYSLOG_PORT", "port on which attune-ingest takes syslog over UDP and TCP; 0: none", default: 3232,
+        in: 0...65535)
+
+    public static let ingestSocket = Setting<String>.text(
+        "ATTUNE_INGEST_SOCKET",
+        "path of the Unix socket on which attune-ingest takes JSON lines; if not given, ingest.sock in ATTUNE_DATA_DIR")
+
+    public static let ingestFiles = Setting<[String]>(
+        "ATTUNE_INGEST_FILES",
+        "log files that attune-ingest follows, separated by commas; nginx=/… names the program that writes one",
+        default: "",
+        parse: { text throws(InvalidText) in
+            let files = Self.items(text)
+            for file in files where file.wholeMatch(of: /([^\/=]+=)?\/.+/) == nil {
+                throw InvalidText("absolute paths, each after a program's name and = or without; '\(file)' is not like that")
+            }
+            return files
+        })
+
+    public static let ingestToken = Setting<Secret<String>>.secret(
+        "ATTUNE_INGEST_TOKEN",
+        "bearer token for events over HTTP; if not given, the one in ATTUNE_DATA_DIR/ingest-token, made at the first start")
+
+    public static let ingestCertificate = Setting<String>.text(
+        "ATTUNE_INGEST_TLS_CERTIFICATE", "PEM file with the certificate chain for attune-ingest's TLS ports; without it there are none")
+
+    public static let ingestKey = Setting<String>.text(
+        "ATTUNE_INGEST_TLS_KEY", "PEM file with the private key of ATTUNE_INGEST_TLS_CERTIFICATE")
+
+    public static let ingestTLSTCPPort = Setting<Int>.number(
+        "ATTUNE_INGEST_TLS_TCP_PORT", "TCP port on which attune-ingest takes JSON lines over TLS; 0: none", default: 3233,
+        in: 0...65535)
+
+    public static let ingestTLSSyslogPort = Setting<Int>.number(
+        "ATTUNE_INGEST_TLS_SYSLOG_PORT", "TCP port on which attune-ingest takes syslog over TLS; 0: none", default: 6514,
+        in: 0...65535)
+
+    public static let ingestSpoolSize = Setting<Int>.number(
+        "ATTUNE_INGEST_SPOOL_MB", "megabytes of disk for events that PostgreSQL does not have yet; beyond, senders have to wait",
+        default: 1024, in: 16...1_048_576)
+
+    public static let rulesFolder = Setting<String>.text(
+        "ATTUNE_RULES",
+        "folder of rule files, which turn log lines into events and recognize attacks; if not given, the built-in ones")
+
+    public static let securityRetentionDays = Setting<Int>.number(
+        "ATTUNE_SECURITY_RETENTION_DAYS", "days after which security events are deleted", default: 365, in: 1...36_500)
+
+    // MARK: The administrator
+
     public static let adminEmail = Setting<String>(
         "ATTUNE_ADMIN_EMAIL", "administrator that `attune dev` creates or promotes; an e-mail address",
         parse: { text throws(InvalidText) in

@@ -35,6 +35,15 @@ public struct Grant: Hashable, Sendable {
     }
 }
 
+/// What comes of presenting a refresh token.
+public enum Rotation: Equatable, Sendable {
+    case granted(Grant)
+    /// The token, of this user, had been used before, and longer ago than a client that lost the answer needs.
+    case reused(UserID)
+    /// The token is worth nothing, and if its session was alive until now, it was this user's.
+    case dead(endedSessionOf: UserID?)
+}
+
 /// The `sessions` and `refresh_tokens` tables: sign-ins, and the tokens that prolong them (convex-protocol.md 6.3).
 public enum SessionStore {
     /// Opens a session with its first refresh token, both good for 30 days, and ends the one that it replaces.
@@ -62,13 +71,16 @@ public enum SessionStore {
 
     /// Exchanges a refresh token for the next one, by the rules of convex-protocol.md 6.3, as one transaction.
     ///
-    /// - Returns: nil when the token is dead. An unknown, expired or mismatched one takes its session with it.
-    public static func rotate(_ token: RefreshToken, in database: PostgresClient) async throws -> Grant? {
+    /// An unknown, expired or mismatched token takes its session with it.
+    public static func rotate(_ token: RefreshToken, in database: PostgresClient) async throws -> Rotation {
         // The lock is a statement of its own: a statement that has waited for a lock still sees the rows as they were
         // before it waited, the next one sees what the transaction before it has done.
         let results = try await database.write([lock(token.sessionID), rotation(token.id, token.sessionID)])
-        guard let row = results[1].first, let successor: RefreshTokenID = try row.decode(1) else { return nil }
-        return Grant(userID: try row.decode(0), refreshToken: RefreshToken(id: successor, sessionID: token.sessionID))
+        guard let row = results[1].first else { return .dead(endedSessionOf: nil) }
+        let userID: UserID = try row.decode(0)
+        if try row.decode(2, as: Bool.self) { return .dead(endedSessionOf: userID) }
+        guard let successor: RefreshTokenID = try row.decode(1) else { return .reused(userID) }
+        return .granted(Grant(userID: userID, refreshToken: RefreshToken(id: successor, sessionID: token.sessionID)))
     }
 
     private static let opening = Statement(
@@ -206,6 +218,7 @@ public enum SessionStore {
             UPDATE sessions
             SET ended_at = now()
             WHERE id = $2 AND ended_at IS NULL AND NOT EXISTS (SELECT FROM presented)
+            RETURNING user_id
         ), discarded AS (
             DELETE FROM refresh_tokens
             WHERE session_id = $2 AND NOT EXISTS (SELECT FROM presented)
@@ -215,7 +228,11 @@ public enum SessionStore {
             CASE kind
                 WHEN 'lost answer' THEN active_id
                 ELSE (SELECT id FROM issued)
-            END
+            END,
+            false
         FROM decision
+        UNION ALL
+        SELECT user_id, NULL, true
+        FROM ended
         """)
 }

@@ -13,9 +13,9 @@ struct DevelopmentStack: Sendable {
     let overrides: [String: String]
     let isDemo: Bool
 
-    /// Runs until the task is cancelled, and returns when all has stopped: the workers first, then the cluster.
+    /// Runs until the task is cancelled, and returns when all has stopped: the daemons first, then the cluster.
     func run() async throws {
-        for port in ports { try await checkPort(port) }
+        for port in ports + settings.ingest.ports { try await checkPort(port) }
         let directory = try DataDirectory(settings.dataDirectory)
         if let databaseURL = settings.databaseURL {
             return try await serve(databaseURL.revealed)
@@ -50,10 +50,23 @@ struct DevelopmentStack: Sendable {
                 return try LocalPort.check(host: settings.host, port: port)
             } catch {
                 guard ContinuousClock.now < deadline else {
-                    throw DevelopmentError("\(error); choose another with --port or \(SettingCatalog.port.name)")
+                    let (option, setting) = option(forPort: port)
+                    throw DevelopmentError("\(error); choose another with \(option) or \(setting)")
                 }
             }
             try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// By what a port can be changed: the option and the setting.
+    private func option(forPort port: Int) -> (String, String) {
+        switch port {
+        case settings.ingest.httpPort: ("--ingest-http-port", SettingCatalog.ingestHTTPPort.name)
+        case settings.ingest.tcpPort: ("--ingest-tcp-port", SettingCatalog.ingestTCPPort.name)
+        case settings.ingest.syslogPort: ("--ingest-syslog-port", SettingCatalog.ingestSyslogPort.name)
+        case settings.ingest.tls?.tcpPort: ("--ingest-tls-tcp-port", SettingCatalog.ingestTLSTCPPort.name)
+        case settings.ingest.tls?.syslogPort: ("--ingest-tls-syslog-port", SettingCatalog.ingestTLSSyslogPort.name)
+        default: ("--port", SettingCatalog.port.name)
         }
     }
 
@@ -66,7 +79,7 @@ struct DevelopmentStack: Sendable {
             if !applied.isEmpty { Terminal.note("applied \(applied.count) migrations, up to \(applied.last!.fileName)") }
             let accounts = try Database.accounts(on: client, settings: settings, siteURL: siteURL)
             try await makeAdministrator(accounts)
-            try await runWorkers(connectionString, accounts: accounts)
+            try await runDaemons(connectionString, accounts: accounts)
         }
     }
 
@@ -86,16 +99,19 @@ struct DevelopmentStack: Sendable {
             password: .init(new: password, path: SettingCatalog.adminPassword.name))
     }
 
-    private func runWorkers(_ connectionString: String, accounts: Accounts) async throws {
-        let workers = try ports.map { port in
-            SupervisedProcess(name: "api:\(port)", command: try command(port: port, connectionString), report: Terminal.note)
+    private func runDaemons(_ connectionString: String, accounts: Accounts) async throws {
+        let environment = daemonEnvironment(connectionString)
+        var daemons = try ports.map { port in
+            let worker = [SettingCatalog.port.name: String(port), SettingCatalog.siteURL.name: siteURL]
+            return try daemon("attune-api", name: "api:\(port)", port: port, environment.merging(worker) { $1 })
         }
-        try await withThrowingTaskGroup { group in
-            for worker in workers { group.addTask { try await worker.run() } }
+        daemons.append(try daemon("attune-ingest", name: "ingest", port: settings.ingest.httpPort, environment))
+        try await withThrowingTaskGroup { [daemons] group in
+            for (process, _) in daemons { group.addTask { try await process.run() } }
             group.addTask {
-                for (worker, port) in zip(workers, ports) {
+                for (process, port) in daemons {
                     try await LocalRequest(host: settings.host, port: port).waitUntilReady()
-                    worker.markReady()
+                    process.markReady()
                 }
                 if isDemo {
                     try await Demo(accounts: accounts, api: LocalRequest(host: settings.host, port: settings.port)).seed()
@@ -113,18 +129,26 @@ struct DevelopmentStack: Sendable {
         }
     }
 
-    private func command(port: Int, _ connectionString: String) throws -> Command {
+    /// What all daemons are given: everything of ours but what is not theirs to know.
+    private func daemonEnvironment(_ connectionString: String) -> [String: String] {
         var environment = ProcessInfo.processInfo.environment.merging(overrides) { $1 }
-        // The workers' database is given below, and the administrator's password is not theirs to know.
         let password = SettingCatalog.adminPassword.name
         for name in [SettingCatalog.databaseURL.name + "_FILE", password, password + "_FILE"] { environment[name] = nil }
         environment[SettingCatalog.databaseURL.name] = connectionString
         environment[SettingCatalog.dataDirectory.name] = settings.dataDirectory
         environment[SettingCatalog.host.name] = settings.host
-        environment[SettingCatalog.port.name] = String(port)
-        environment[SettingCatalog.siteURL.name] = siteURL
-        let executable = try besideUs("attune-api")
-        return Command(executable, environment: environment, output: .lines { Terminal.note("api:\(port) | \($0)") })
+        return environment
+    }
+
+    /// - Parameters:
+    ///   - executable: was built with this one.
+    ///   - port: has its health page.
+    private func daemon(
+        _ executable: String, name: String, port: Int, _ environment: [String: String]
+    ) throws -> (process: SupervisedProcess, port: Int) {
+        let command = Command(
+            try besideUs(executable), environment: environment, output: .lines { Terminal.note("\(name) | \($0)") })
+        return (SupervisedProcess(name: name, command: command, report: Terminal.note), port)
     }
 
     /// The path of an executable that was built with this one.

@@ -47,6 +47,42 @@ struct StackOptions: ParsableArguments {
     @Option(help: "\(SettingCatalog.maximumSockets.help)")
     var maxSockets: String?
 
+    @Option(help: "\(SettingCatalog.ingestHTTPPort.help)")
+    var ingestHttpPort: String?
+
+    @Option(help: "\(SettingCatalog.ingestTCPPort.help)")
+    var ingestTcpPort: String?
+
+    @Option(help: "\(SettingCatalog.ingestSyslogPort.help)")
+    var ingestSyslogPort: String?
+
+    @Option(help: "\(SettingCatalog.ingestSocket.help)")
+    var ingestSocket: String?
+
+    @Option(help: "\(SettingCatalog.ingestFiles.help)")
+    var ingestFiles: String?
+
+    @Option(help: "\(SettingCatalog.ingestCertificate.help)")
+    var ingestTlsCertificate: String?
+
+    @Option(help: "\(SettingCatalog.ingestKey.help)")
+    var ingestTlsKey: String?
+
+    @Option(help: "\(SettingCatalog.ingestTLSTCPPort.help)")
+    var ingestTlsTcpPort: String?
+
+    @Option(help: "\(SettingCatalog.ingestTLSSyslogPort.help)")
+    var ingestTlsSyslogPort: String?
+
+    @Option(help: "\(SettingCatalog.ingestSpoolSize.help)")
+    var ingestSpoolMb: String?
+
+    @Option(help: "\(SettingCatalog.rulesFolder.help)")
+    var rules: String?
+
+    @Option(help: "\(SettingCatalog.securityRetentionDays.help)")
+    var securityRetentionDays: String?
+
     @Option(help: "\(SettingCatalog.logLevel.help)")
     var logLevel: String?
 
@@ -60,6 +96,13 @@ struct StackOptions: ParsableArguments {
             SettingCatalog.sharesFeed.name: feedShared,
             SettingCatalog.trustedProxies.name: trustedProxies, SettingCatalog.allowedOrigins.name: allowedOrigins,
             SettingCatalog.newAccountsPerHour.name: newAccountsPerHour, SettingCatalog.maximumSockets.name: maxSockets,
+            SettingCatalog.ingestHTTPPort.name: ingestHttpPort, SettingCatalog.ingestTCPPort.name: ingestTcpPort,
+            SettingCatalog.ingestSyslogPort.name: ingestSyslogPort, SettingCatalog.ingestSocket.name: ingestSocket,
+            SettingCatalog.ingestFiles.name: ingestFiles, SettingCatalog.ingestCertificate.name: ingestTlsCertificate,
+            SettingCatalog.ingestKey.name: ingestTlsKey, SettingCatalog.ingestTLSTCPPort.name: ingestTlsTcpPort,
+            SettingCatalog.ingestTLSSyslogPort.name: ingestTlsSyslogPort,
+            SettingCatalog.ingestSpoolSize.name: ingestSpoolMb, SettingCatalog.rulesFolder.name: rules,
+            SettingCatalog.securityRetentionDays.name: securityRetentionDays,
             SettingCatalog.logLevel.name: logLevel, SettingCatalog.adminEmail.name: adminEmail,
         ].compactMapValues { $0 }
     }

@@ -116,7 +116,7 @@ struct RunningStackTests {
     func script() throws {
         let calls = try String(contentsOfFile: try Stack.shared.place.root + "/tools/calls", encoding: .utf8)
         let products = calls.matches(of: /build .*--configuration debug --product (\S+)/).map { String($0.1) }
-        #expect(products == ["attune", "attune-api", "attune-migrate"])
+        #expect(products == ["attune", "attune-api", "attune-ingest", "attune-migrate"])
     }
 
     @Test("the administrator of the settings is there", .timeLimit(.minutes(1)))
@@ -179,7 +179,7 @@ struct RunningStackTests {
             // A normal user may not be able to enter the folder of the build.
             let programs = place.root + "/programs"
             try FileManager.default.createDirectory(atPath: programs, withIntermediateDirectories: false)
-            for program in [BuiltProgram.attune, BuiltProgram.api] {
+            for program in [BuiltProgram.attune, BuiltProgram.api, BuiltProgram.ingest] {
                 try FileManager.default.copyItem(
                     atPath: program, toPath: programs + "/" + URL(fileURLWithPath: program).lastPathComponent)
             }

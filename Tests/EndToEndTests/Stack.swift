@@ -6,12 +6,14 @@ import Testing
 /// A folder for a stack's data, and ports of its own. It can be started any number of times, one after the other.
 struct StackPlace: Sendable {
     let root: String
-    /// Of the first worker; the one behind it is free too.
+    /// Of the first worker. The one behind it is for a second, and the three behind that for the ingestor.
     let port: Int
     /// Who runs it; nil: who runs the tests.
     let user: String?
 
     var dataFolder: String { root + "/data" }
+    /// The ingestor's, for HTTP.
+    var ingestPort: Int { port + 2 }
     var url: String { "http://127.0.0.1:\(port)" }
     /// The second worker's, if there is one.
     var secondURL: String { "http://127.0.0.1:\(port + 1)" }
@@ -38,7 +40,9 @@ struct StackPlace: Sendable {
     private static func freePort() throws -> Int {
         while true {
             let port = try LocalPort.findFree()
-            if port < 65535, (try? LocalPort.check(host: "127.0.0.1", port: port + 1)) != nil { return port }
+            guard port + 4 <= 65535 else { continue }
+            let areFree = (1...4).allSatisfy { (try? LocalPort.check(host: "127.0.0.1", port: port + $0)) != nil }
+            if areFree { return port }
         }
     }
 
@@ -46,7 +50,11 @@ struct StackPlace: Sendable {
     func environment(_ more: [String: String] = [:]) -> [String: String] {
         let names = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"]
         let inherited = ProcessInfo.processInfo.environment.filter { names.contains($0.key) }
-        let own = ["ATTUNE_DATA_DIR": dataFolder, "ATTUNE_PORT": String(port), "ATTUNE_LOG_LEVEL": "notice"]
+        let own = [
+            "ATTUNE_DATA_DIR": dataFolder, "ATTUNE_PORT": String(port), "ATTUNE_INGEST_HTTP_PORT": String(ingestPort),
+            "ATTUNE_INGEST_TCP_PORT": String(port + 3), "ATTUNE_INGEST_SYSLOG_PORT": String(port + 4),
+            "ATTUNE_LOG_LEVEL": "notice",
+        ]
         return inherited.merging(own) { $1 }.merging(more) { $1 }
     }
 
@@ -124,4 +132,5 @@ enum BuiltProgram {
     static let folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().path
     static let attune = folder + "/attune"
     static let api = folder + "/attune-api"
+    static let ingest = folder + "/attune-ingest"
 }

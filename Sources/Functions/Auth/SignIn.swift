@@ -26,7 +26,7 @@ enum SignIn {
     ) { context, arguments in
         let (provider, params, _, refreshToken, _) = arguments
         guard let provider else {
-            if let refreshToken { return Answer(tokens: try await context.accounts.refresh(refreshToken)) }
+            if let refreshToken { return Answer(tokens: try await context.accounts.refresh(refreshToken, from: context.origin)) }
             // Codes belong to sign-in by mail or OAuth. None is ever given out, so none is right.
             if params?["code"] != nil { return Answer(tokens: nil) }
             throw APIError.invalid(".provider", "Cannot sign in: Missing `provider`, `params.code` or `refreshToken`")
@@ -48,11 +48,10 @@ enum SignIn {
                 password: try Password(new: password, path: form.path("password")),
                 name: try DisplayName(form.text("name"), path: form.path("name")),
                 accountType: try form.value("accountType"))
-            return try await context.accounts.signUp(
-                filledIn, from: context.clientAddress, replacing: context.caller.principal)
+            return try await context.accounts.signUp(filledIn, from: context.origin, replacing: context.caller.principal)
         case .signIn:
             return try await context.accounts.signIn(
-                email, Password(attempt: password, path: form.path("password")), from: context.clientAddress,
+                email, Password(attempt: password, path: form.path("password")), from: context.origin,
                 replacing: context.caller.principal)
         }
     }

@@ -11,7 +11,7 @@ enum SignOut {
         returns: Null.self
     ) { context, _ in
         guard let principal = context.caller.principal else { throw APIError.unauthorized }
-        try await context.accounts.signOut(principal)
+        try await context.accounts.signOut(principal, from: context.origin)
         return Null()
     }
 }

@@ -24,7 +24,7 @@ enum ListMessages {
         }
         // A conversation without messages in this range is one row of NULLs.
         let messages = first.isNull(0) ? [] : try rows.map { try Message($0) }
-        return context.page(messages.map { ($0.id.uuid, $0) }, range: range, of: list)
+        return context.page(messages.map { ($0.id.uuid, $0) }, range: range, of: list, isConfidential: true)
     }
 
     /// No row at all means: no such conversation, or not the caller's.

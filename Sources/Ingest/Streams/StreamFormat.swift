@@ -1,0 +1,24 @@
+import Delivery
+import Domain
+
+/// What the bytes of a connection mean.
+protocol StreamFormat {
+    /// What is held of a message whose end has not been read.
+    var unfinishedBytes: Int { get }
+    /// Whether the sender wants to hear how many of its messages are durable.
+    var acknowledges: Bool { get }
+
+    /// Puts every message that ends in the bytes into the batch, as an event or as rejected.
+    ///
+    /// - Throws: when the connection should end. What has been put into the batch counts.
+    mutating func take(_ bytes: UnsafeRawBufferPointer, receivedAt: Instant, into batch: inout IntakeBatch) throws(EndOfConversation)
+
+    /// The sender has said all. What it has said last may lack its end.
+    mutating func finish(receivedAt: Instant, into batch: inout IntakeBatch)
+}
+
+/// The connection has no future.
+struct EndOfConversation: Error {
+    /// What the sender should hear of it, if it listens.
+    var notice: String?
+}
