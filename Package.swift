@@ -21,6 +21,7 @@ let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
 
@@ -84,8 +85,8 @@ let package = Package(
             name: "API",
             dependencies: [
                 "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
-                hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1, nioWebSocket,
-                logging, lifecycle,
+                "Spool", "Delivery", hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
+                nioWebSocket, logging, lifecycle,
             ]),
 
         // Security events: from whoever reports them to the table.
@@ -100,7 +101,7 @@ let package = Package(
             name: "Ingest",
             dependencies: [
                 "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Telemetry", "Watch", "Wire",
-                hummingbird, hummingbirdCore, httpTypes, nioCore, nioPosix, nioSSL, lifecycle, logging, metrics,
+                hummingbird, hummingbirdCore, deque, httpTypes, nioCore, nioHTTPTypes, nioPosix, nioSSL, nioTLS, lifecycle, logging, metrics,
             ]),
 
         // The list of functions is made from the files in Sources/Functions: one file, one function.

@@ -7,9 +7,12 @@
 ALTER TABLE security_events ADD COLUMN stored_by xid8 NOT NULL DEFAULT pg_current_xact_id();
 CREATE INDEX security_events_stored_by_idx ON security_events (stored_by);
 
--- With the severity in the middle every filter is one range of an index: a type has four of them.
+-- With the severity in the middle every filter is one range of an index; a type alone is four. All columns go one way, so that a
+-- range's bounds can be compared as rows. Lists read them backwards.
 DROP INDEX security_events_type_idx;
-CREATE INDEX security_events_type_idx ON security_events (type, severity, occurred_at DESC, id DESC);
+CREATE INDEX security_events_type_idx ON security_events (type, severity, occurred_at, id);
+DROP INDEX security_events_severity_idx;
+CREATE INDEX security_events_severity_idx ON security_events (severity, occurred_at, id);
 
 -- Which reports have been stored: an event is named by its source and its id among those of the source.
 CREATE TABLE security_event_keys (
@@ -114,6 +117,9 @@ DECLARE
     counted pg_snapshot;
     source  text;
 BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
+    END IF;
     PERFORM FROM security_event_progress WHERE task = 'counting' FOR UPDATE;
     counted := security_events_seen('counting');
     source := 'SELECT occurred_at, type, severity, -1 AS change FROM old_rows WHERE pg_visible_in_snapshot(stored_by, $1)';
@@ -130,10 +136,11 @@ BEGIN
             FROM (%2$s) AS changed %3$s
             GROUP BY 1, 2, 3, 4
         ), by_hour AS (
-            UPDATE security_event_hours AS hours
-            SET events = hours.events + changed.change
-            FROM (SELECT partition, hour, sum(change) AS change FROM changed GROUP BY 1, 2) AS changed
-            WHERE hours.partition = changed.partition AND hours.hour = changed.hour
+            INSERT INTO security_event_hours AS hours (partition, hour, events)
+            SELECT partition, hour, sum(change)
+            FROM changed
+            GROUP BY 1, 2
+            ON CONFLICT ON CONSTRAINT security_event_hours_pkey DO UPDATE SET events = hours.events + excluded.events
         )
         INSERT INTO security_event_totals AS totals (partition, type, severity, events)
         SELECT partition, type, severity, sum(change)
@@ -188,15 +195,12 @@ SELECT watch_security_events('security_events'), watch_security_events('security
 -- Keeps writers away from the default partition, and at the end, for a moment, readers away from the table.
 CREATE FUNCTION make_security_events_partition(moment timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    starts_at timestamptz := date_trunc('month', moment, 'UTC');
-    ends_at   timestamptz := (date_trunc('month', moment, 'UTC') AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
-    name      text := 'security_events_' || to_char(starts_at AT TIME ZONE 'UTC', 'YYYY_MM');
+    month       timestamptz := date_trunc('month', moment, 'UTC');
+    month_after timestamptz := (date_trunc('month', moment, 'UTC') AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    name        text := 'security_events_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
 BEGIN
     LOCK TABLE ONLY security_events_other IN SHARE ROW EXCLUSIVE MODE;
-    IF EXISTS (
-        SELECT FROM security_event_partitions AS other WHERE other.starts_at < make_security_events_partition.ends_at
-            AND other.ends_at > make_security_events_partition.starts_at
-    ) THEN
+    IF EXISTS (SELECT FROM security_event_partitions WHERE starts_at < month_after AND ends_at > month) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE security_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
@@ -207,11 +211,11 @@ BEGIN
         )
         INSERT INTO %1$I (id, occurred_at, type, severity, user_id, ip, metadata)
         SELECT id, occurred_at, type, severity, user_id, ip, metadata FROM moved',
-        name, starts_at, ends_at);
+        name, month, month_after);
     -- Spares ATTACH from looking through the rows.
     EXECUTE format(
-        'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)', name, starts_at, ends_at);
-    EXECUTE format('ALTER TABLE security_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, starts_at, ends_at);
+        'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)', name, month, month_after);
+    EXECUTE format('ALTER TABLE security_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, month, month_after);
     EXECUTE format('ALTER TABLE %I DROP CONSTRAINT security_events_month', name);
     PERFORM watch_security_events(name::regclass);
     RETURN true;

@@ -1,5 +1,3 @@
-import Glibc
-
 /// What one worker puts up with. What is over a limit is refused in words that stock clients know, so that they come again
 /// later or to another worker.
 public struct ConnectionLimits: Sendable {
@@ -27,16 +25,4 @@ public struct ConnectionLimits: Sendable {
     public var longestFarewell: Duration = .seconds(12)
 
     public init() {}
-}
-
-/// Lets this process open as many files and sockets as the operating system permits; many systems begin with 1024.
-///
-/// - Returns: how many that are.
-public func raiseOpenFileLimit() -> Int {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
-    var raised = limit
-    raised.rlim_cur = limit.rlim_max
-    if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised) == 0 { limit = raised }
-    return Int(clamping: limit.rlim_cur)
 }

@@ -16,7 +16,8 @@ public struct Worker: Service {
         public var server: APIServer.Configuration
         /// Issuer of tokens: the same for all workers of an installation.
         public var siteURL: String
-        /// Has the folder of keys, and the socket by which workers share their feed; the same for all workers of an installation.
+        /// Has the folder of keys, the socket by which workers share their feed, and the spools of security events; the same for
+        /// all workers of an installation.
         public var dataFolder: String
         /// libpq's words.
         public var connectionString: String
@@ -26,6 +27,8 @@ public struct Worker: Service {
         public var sharesFeed = true
         /// How many accounts one network may make in an hour.
         public var newAccountsPerHour = 200
+        /// For security events that PostgreSQL does not have yet, in bytes on the disk. Further ones are lost, and counted.
+        public var spoolBudget = 256 << 20
         public var live = LiveQueries.Configuration()
 
         public init(server: APIServer.Configuration, siteURL: String, dataFolder: String, connectionString: String) {
@@ -38,6 +41,7 @@ public struct Worker: Service {
 
     private let services: [any Service]
     private let databases: [PostgresClient]
+    private let events: EventPath?
     private let migrator: Migrator
     private let logger: Logger
 
@@ -60,15 +64,21 @@ public struct Worker: Service {
         // starve each other.
         let tickDatabase = client("ticks", leases: 2)
         let snapshotDatabase = client("snapshots", leases: 8)
-        databases = [database, tickDatabase, snapshotDatabase]
+        let eventDatabase = client("events", leases: 2)
+        databases = [database, tickDatabase, snapshotDatabase, eventDatabase]
         migrator = Migrator(client: database, logger: logger)
+
+        let events = Self.openEvents(configuration, database: eventDatabase, logger: logger)
+        self.events = events
 
         var accountsConfiguration = Accounts.Configuration(issuer: configuration.siteURL)
         accountsConfiguration.newAccountsPerHour = configuration.newAccountsPerHour
         let keys = try SigningKeys(dataFolder: configuration.dataFolder)
-        let accounts = Accounts(database: database, keys: keys, configuration: accountsConfiguration, logger: logger)
+        let accounts = Accounts(
+            database: database, keys: keys, configuration: accountsConfiguration, events: events?.log, logger: logger)
         let runner = FunctionRunner(
-            functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret, logger: logger)
+            functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret,
+            events: events?.log, logger: logger)
         let feedConnection = ConnectionSettings(
             connectionString: configuration.feedConnectionString ?? configuration.connectionString,
             applicationName: "attune-api feed")
@@ -82,11 +92,23 @@ public struct Worker: Service {
             configuration: configuration.server, runner: runner, accounts: accounts, live: live,
             snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, metrics: metrics,
             logger: logger, onRunning: onRunning)
-        services = [
+        services = (events?.services ?? []) + [
             LiveService(live: live), HousekeepingService(database: database, logger: logger),
             KeyReloadService(keys: keys, logger: logger), server,
         ]
         self.logger = logger
+    }
+
+    /// Nil, which the log and `/health/ready` tell, if there can be no spool: a full disk must not keep people from talking.
+    private static func openEvents(_ configuration: Configuration, database: PostgresClient, logger: Logger) -> EventPath? {
+        do {
+            return try EventPath(
+                dataFolder: configuration.dataFolder, port: configuration.server.port, budget: configuration.spoolBudget,
+                database: database, logger: logger)
+        } catch {
+            logger.critical("no spool for security events: this worker reports none", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// Runs until graceful shutdown or cancellation. Refuses to begin on a schema that is not this program's.
@@ -104,6 +126,7 @@ public struct Worker: Service {
     }
 
     private func close() async {
+        events?.spool.close()
         for database in databases { await database.close() }
     }
 }

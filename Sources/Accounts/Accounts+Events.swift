@@ -44,7 +44,7 @@ extension Accounts {
     func reportReuse(of token: RefreshToken, _ userID: UserID, from origin: CallOrigin) {
         events?.report(
             SecurityEventType.tokenReuse, .high,
-            "A refresh token was used again long after its first use: somebody may have stolen it. What came of it is worth nothing now.",
+            "A refresh token was used again long after its first use: perhaps it was stolen. The tokens that came of it are void.",
             user: userID, session: token.sessionID, origin: origin, series: .init("\(token.sessionID)"))
     }
 
@@ -63,8 +63,8 @@ extension SecurityLog {
     /// A call that a limit refuses.
     public func reportLimit(user: UserID? = nil, session: SessionID? = nil, from origin: CallOrigin) {
         report(
-            SecurityEventType.rateLimited, .medium, "A call was refused since there had been too many.", user: user, session: session,
-            origin: origin, context: [("network", .string(origin.address.network.description))],
+            SecurityEventType.rateLimited, .medium, "A call was refused since there had been too many.", user: user,
+            session: session, origin: origin, context: [("network", .string(origin.address.network.description))],
             series: .init("\(origin.address.network) \(origin.function?.description ?? "")"))
     }
 }

@@ -76,7 +76,8 @@ extension Accounts {
         try await database.withTransaction { transaction in
             let results = try await transaction.execute(UserStore.removal(of: userID))
             guard results[0].affectedRows == 1 else { throw Self.noSuchAccount }
-            try await record(SecurityEventType.userDeleted, .medium, "The operator removed the account.", of: userID, in: transaction)
+            try await record(
+                SecurityEventType.userDeleted, .medium, "The operator removed the account.", of: userID, in: transaction)
         }
         sessions.usersChanged([userID])
     }
@@ -99,7 +100,7 @@ extension Accounts {
         _ type: String, _ severity: Severity, _ details: String, of userID: UserID, in transaction: Transaction
     ) async throws {
         _ = try await transaction.execute(
-            SecurityEventStore.insertion(type, severity, details, user: userID, source: "attune"))
+            SecurityEventStore.insertion(type, severity, details, user: userID, source: "attune:operator"))
     }
 
     private static let noSuchAccount = APIError.notFound("There is no such account.")

@@ -13,6 +13,10 @@ public struct Instant: Hashable, Comparable, Sendable {
         self.microseconds = microseconds
     }
 
+    /// Before and after every other moment.
+    public static let distantPast = Instant(microseconds: .min)
+    public static let distantFuture = Instant(microseconds: .max)
+
     /// What the wall clock says.
     public static func now() -> Instant {
         var time = timespec()

@@ -1,4 +1,4 @@
-import Domain
+import Wire
 
 /// The members of a reported JSON object, by what they mean to an event.
 ///
@@ -46,28 +46,65 @@ struct EventFields {
     private let members: [JSONScanner.Member]
     /// For each name, the index of its last member; −1 for none.
     private var places = SIMD32<Int32>(repeating: -1)
-    /// Indices of members that do not go into the context.
+    /// For each member, whether it stays out of the context.
     private var taken: [Bool]
 
-    /// - Parameter names: the names that mean something in this object.
-    init(_ members: [JSONScanner.Member], in scanner: JSONScanner, knowing names: (Name) -> Bool = { _ in true }) {
+    /// - Parameter names: the names that mean something in this object; nil for all. Where they are null or an empty text, they
+    ///   mean as much as if they were missing.
+    init(_ members: [JSONScanner.Member], in scanner: JSONScanner, knowing names: [Name]? = nil) {
         self.scanner = scanner
         self.members = members
         taken = Array(repeating: false, count: members.count)
         for (index, member) in members.enumerated() {
-            guard let name = Name(member.name, in: scanner), names(name) else { continue }
-            let earlier = places[name.rawValue]
-            if earlier >= 0 { taken[Int(earlier)] = true }
-            places[name.rawValue] = Int32(index)
+            guard let name = Name(member.name, in: scanner), names?.contains(name) != false else { continue }
+            take(name)
+            if member.value.kind == .null || member.value.kind == .string && scanner.content(of: member.value).isEmpty {
+                taken[index] = true
+                places[name.rawValue] = -1
+            } else {
+                places[name.rawValue] = Int32(index)
+            }
         }
     }
 
-    /// A member's value, to be looked at. Nil if there is none, or null.
-    func value(_ name: Name) -> JSONScanner.Value? {
+    /// A member's value and where to read it.
+    struct Value {
+        fileprivate let place: JSONScanner.Value
+        fileprivate let scanner: JSONScanner
+
+        var isObject: Bool { place.kind == .object }
+
+        /// The value, if it is a string.
+        var text: String? { place.kind == .string ? scanner.text(of: place) : nil }
+
+        /// The bytes of a string without escapes.
+        var plainText: UnsafeRawBufferPointer? {
+            place.kind == .string && !place.hasEscapes ? scanner.content(of: place) : nil
+        }
+
+        /// The digits, if it is a number.
+        var number: UnsafeRawBufferPointer? { place.kind == .number ? scanner.content(of: place) : nil }
+
+        /// The members, if it is an object.
+        var members: [JSONScanner.Member]? {
+            guard isObject else { return nil }
+            var inside = JSONScanner(scanner.bytes, at: place.start)
+            // The scanner has read past it before, so it does not fail now.
+            return try? inside.takeMembers(within: .max)
+        }
+
+        /// As JSON without blanks.
+        var json: String {
+            var json: [UInt8] = []
+            scanner.copy(place, to: &json)
+            return String(decoding: json, as: UTF8.self)
+        }
+    }
+
+    /// A member's value; nil if there is none, or it is empty.
+    func value(_ name: Name) -> Value? {
         let place = places[name.rawValue]
-        guard place >= 0 else { return nil }
-        let value = members[Int(place)].value
-        return value.kind == .null ? nil : value
+        return place < 0 ? nil : Value(place: members[Int(place)].value, scanner: scanner)
     }
 
     /// Keeps a member out of the context.
@@ -76,20 +113,24 @@ struct EventFields {
         if place >= 0 { taken[Int(place)] = true }
     }
 
-    /// Takes a member that is text; nil if it is missing, empty or no text.
-    mutating func takeText(_ name: Name) -> String? {
-        guard let value = value(name), value.kind == .string else { return nil }
-        take(name)
-        return value.end - value.start == 2 ? nil : scanner.text(of: value)
-    }
-
     /// Appends what nobody took, as members of a JSON object.
     func appendRest(to text: inout [UInt8]) {
         for (index, member) in members.enumerated() where !taken[index] {
             if !text.isEmpty { text.append(UInt8(ascii: ",")) }
             scanner.copy(member.name, to: &text)
             text.append(UInt8(ascii: ":"))
-            scanner.copy(member.value, to: &text)
+            if Name(member.name, in: scanner) == .dataBase64, member.value.kind == .string {
+                appendBeginning(of: member.value, to: &text)
+            } else {
+                scanner.copy(member.value, to: &text)
+            }
         }
+    }
+
+    /// Nobody reads base64: its first characters are enough to recognise it.
+    private func appendBeginning(of base64: JSONScanner.Value, to text: inout [UInt8]) {
+        var beginning = scanner.text(of: base64)
+        beginning.cut(to: 1024)
+        text += JSONWriter.bytes { $0.string(beginning) }
     }
 }

@@ -19,6 +19,13 @@ final class ByteBudget: Sendable {
         return false
     }
 
+    /// Takes them also if they are not left: they are there already. Whoever does looks for room before the next ones come.
+    func takeRegardless(_ bytes: Int) {
+        left.wrappingSubtract(bytes, ordering: .relaxed)
+    }
+
+    var hasRoom: Bool { left.load(ordering: .relaxed) > 0 }
+
     func give(_ bytes: Int) {
         left.wrappingAdd(bytes, ordering: .relaxed)
     }

@@ -45,12 +45,15 @@ final class LiveQuery {
 /// What a query came to, ready to be sent to any number of clients. Immutable; a changed result is another object.
 final class LiveResult: Sendable {
     let body: ServerMessage.QueryOutcomeBody
+    /// For security events; nil without a run.
+    let callOutcome: CallOutcome?
     /// What has to differ for clients to be told of a failure: not the request id. Nil for values.
     private let failure: [UInt8]?
     private let journal: String?
 
     init(_ run: FunctionRunner.QueryRun) {
         journal = run.journal
+        callOutcome = run.callOutcome
         switch run.outcome {
         case .success(let value):
             body = .updated(value: value, journal: run.journal)
@@ -64,6 +67,7 @@ final class LiveResult: Sendable {
     /// A failure that needs no run: unknown functions, arguments that are none.
     init(_ failure: FunctionFailure) {
         journal = nil
+        callOutcome = nil
         body = .failed(message: failure.message, errorData: failure.errorData, journal: nil)
         self.failure = failure.errorData
     }

@@ -38,7 +38,10 @@ extension LiveQueries {
         let text = ServerMessage.transition(
             from: session.shown, to: end, changes: changes, clockSkewMilliseconds: session.clockSkew,
             serverNanoseconds: Instant.now().microseconds * 1000)
-        for (queryID, subscription) in session.subscriptions { session.subscriptions[queryID]?.shown = subscription.result }
+        for (queryID, subscription) in session.subscriptions {
+            if subscription.shown == nil { reportFirstAnswer(of: subscription, to: session) }
+            session.subscriptions[queryID]?.shown = subscription.result
+        }
         session.removals = []
         session.shown = end
         session.waitingSince = nil
@@ -66,6 +69,12 @@ extension LiveQueries {
         let silence = ContinuousClock.now - session.changedAt
         if session.querySetVersion == 0 { return silence < .milliseconds(100) }
         return session.connect?.connectionCount ?? 0 > 0 && silence < .milliseconds(10)
+    }
+
+    /// A subscription is one call, however often its query runs again.
+    private func reportFirstAnswer(of subscription: SyncSession.Subscription, to session: SyncSession) {
+        guard let function = subscription.query?.function, let outcome = subscription.result?.callOutcome else { return }
+        runner.reportAnswer(outcome, of: function, as: session.caller, from: session.clientAddress)
     }
 
     /// A Transition is due to the session, whatever its queries come to.
@@ -109,6 +118,7 @@ extension LiveQueries {
 
     /// Closes the socket and forgets what it watched.
     func end(_ session: SyncSession, _ reason: CloseReason) {
+        if reason.isLimit { runner.reportLimit(of: session.caller, from: session.clientAddress) }
         session.outbound.close(reason)
         leave(session)
     }

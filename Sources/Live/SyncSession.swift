@@ -29,6 +29,14 @@ public enum CloseReason: Sendable {
     case clientReadsTooSlowly
     /// This worker stops; another one takes over.
     case workerStops
+
+    /// The client asks for more than it, or all together, may.
+    var isLimit: Bool {
+        switch self {
+        case .tooManyConcurrentMutations, .tooManyConcurrentRequests, .tooManyQueries: true
+        case .toldAlready, .internalServerError, .clientReadsTooSlowly, .workerStops: false
+        }
+    }
 }
 
 /// What a client is able to do, as its handshake tells.

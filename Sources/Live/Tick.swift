@@ -333,7 +333,8 @@ private struct QueryJob: Sendable {
     func run(with runner: FunctionRunner, in transaction: Transaction) async throws -> Outcome {
         let snapshot = QuerySnapshot(transaction)
         let run = try await runner.runQuery(
-            function, arguments: arguments, caller: caller, snapshot: snapshot, journal: journal, requestID: .random())
+            function, arguments: arguments, caller: caller, clientAddress: nil, snapshot: snapshot, journal: journal,
+            requestID: .random())
         return Outcome(id: id, run: run, hasEndedTransaction: snapshot.hasEndedTransaction)
     }
 }

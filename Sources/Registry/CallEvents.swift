@@ -45,8 +45,8 @@ struct CallEvents: Sendable {
     /// Mostly a page that asks before its user has signed in, so that only how often it happens is of interest.
     private func reportAnonymous(_ function: FunctionDefinition, _ origin: CallOrigin) {
         log.report(
-            SecurityEventType.accessRefused, .low, "A call of \(function.path) was refused: it was made without signing in.", origin: origin,
-            context: [("code", .string(APIError.Code.unauthorized.rawValue))],
+            SecurityEventType.accessRefused, .low, "A call of \(function.path) was refused: it was made without signing in.",
+            origin: origin, context: [("code", .string(APIError.Code.unauthorized.rawValue))],
             series: .init("anonymous \(origin.address.network)", individually: 1))
     }
 

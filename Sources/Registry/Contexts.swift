@@ -70,7 +70,7 @@ public struct QueryContext: Sendable {
     ///
     /// - Parameter isConfidential: who reads very many such rows within a few minutes is reported.
     public func page<Element: ConvexEncodable>(
-        _ rows: [(key: UUIDBits, element: Element)], range: PageRange, of list: String, isConfidential: Bool = false
+        _ rows: [(key: ListKey, element: Element)], range: PageRange, of list: String, isConfidential: Bool = false
     ) -> Page<Element> {
         let page = Page(rows: rows, range: range, cursors: cursors, list: list)
         dependencies.setPage(

@@ -48,10 +48,27 @@ public struct PaginationOptions: ConvexDecodable, Sendable {
     }
 }
 
-/// A place in a list that is ordered by a 128-bit key.
+/// What a list is ordered by, and where a row stands in it.
+public struct ListKey: Hashable, Sendable {
+    /// What the list is ordered by first; nil in a list that is ordered by id alone.
+    public let moment: Instant?
+    public let id: UUIDBits
+
+    public init(_ id: UUIDBits) {
+        moment = nil
+        self.id = id
+    }
+
+    public init(_ moment: Instant, _ id: UUIDBits) {
+        self.moment = moment
+        self.id = id
+    }
+}
+
+/// A place in a list.
 public enum ListPosition: Hashable, Sendable {
     /// Behind the row with this key.
-    case after(UUIDBits)
+    case after(ListKey)
     /// Behind the last row, however many there will be.
     case end
 }
@@ -74,9 +91,9 @@ public struct PageRange: Sendable {
     public var limit: Int { (end == nil ? itemCount : Self.maximumRows) + 1 }
 
     /// Only rows with keys below this, in a list that runs from high keys to low ones; nil: no such bound.
-    public var below: UUIDBits? { if case .after(let key) = start { key } else { nil } }
+    public var below: ListKey? { if case .after(let key) = start { key } else { nil } }
     /// Only rows with at least this key, in a list that runs from high keys to low ones; nil: no such bound.
-    public var atLeast: UUIDBits? { if case .after(let key) = end { key } else { nil } }
+    public var atLeast: ListKey? { if case .after(let key) = end { key } else { nil } }
     /// The page begins at the end of the list, where there is nothing by definition.
     public var isEmpty: Bool { start == .end }
 
@@ -133,7 +150,7 @@ public struct Page<Element: ConvexEncodable>: ConvexEncodable {
     }
 
     /// Makes the page of `rows`, which the database gave for `range`: at most `range.limit`, in list order.
-    init(rows: [(key: UUIDBits, element: Element)], range: PageRange, cursors: CursorCoder, list: String) {
+    init(rows: [(key: ListKey, element: Element)], range: PageRange, cursors: CursorCoder, list: String) {
         let capacity = range.limit - 1
         let hasMore = rows.count > capacity
         let shown = hasMore ? rows[..<capacity] : rows[...]
@@ -194,10 +211,10 @@ public struct CursorCoder: Sendable {
         switch (payload.first, payload.count) {
         case (0, 1): return (.end, isOfList)
         case (1, 17):
-            let halves = payload.dropFirst().withUnsafeBytes { bytes in
-                (bytes.loadUnaligned(as: UInt64.self).bigEndian, bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self).bigEndian)
-            }
-            return (.after(UUIDBits(high: halves.0, low: halves.1)), isOfList)
+            return (.after(ListKey(id(in: payload, at: 1))), isOfList)
+        case (2, 25):
+            let moment = Instant(microseconds: Int64(bitPattern: word(in: payload, at: 1)))
+            return (.after(ListKey(moment, id(in: payload, at: 9))), isOfList)
         default: throw APIError.invalidCursor
         }
     }
@@ -206,11 +223,21 @@ public struct CursorCoder: Sendable {
         switch position {
         case .end: return [0]
         case .after(let key):
-            var payload: [UInt8] = [1]
-            withUnsafeBytes(of: key.high.bigEndian) { payload.append(contentsOf: $0) }
-            withUnsafeBytes(of: key.low.bigEndian) { payload.append(contentsOf: $0) }
+            var payload: [UInt8] = [key.moment == nil ? 1 : 2]
+            let moment = key.moment.map { [UInt64(bitPattern: $0.microseconds)] } ?? []
+            for word in moment + [key.id.high, key.id.low] {
+                withUnsafeBytes(of: word.bigEndian) { payload.append(contentsOf: $0) }
+            }
             return payload
         }
+    }
+
+    private func id(in payload: [UInt8], at offset: Int) -> UUIDBits {
+        UUIDBits(high: word(in: payload, at: offset), low: word(in: payload, at: offset + 8))
+    }
+
+    private func word(in payload: [UInt8], at offset: Int) -> UInt64 {
+        payload.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
     }
 
     private func code(for payload: [UInt8], list: String) -> [UInt8] {

@@ -242,8 +242,19 @@ extension ConvexLiterals {
 extension Role: ConvexLiterals {}
 extension AccountType: ConvexLiterals {}
 
+extension Severity: ConvexLiterals {}
+extension SecurityLevel: ConvexLiterals {}
+
 /// A moment is a number of milliseconds since 1970.
-extension Instant: ConvexEncodable {
+extension Instant: ConvexDecodable, ConvexEncodable {
     public static let validator = Validator.number
+    public static func decode(_ value: ConvexValue, at path: String) throws(ValidationFailure) -> Instant {
+        let milliseconds = try Double.decode(value, at: path)
+        // What JavaScript's Date can hold.
+        guard abs(milliseconds) <= 8.64e15 else {
+            throw .rule("A time must be within 8.64e15 milliseconds of 1970.", at: path, value: value, validator: validator)
+        }
+        return Instant(microseconds: Int64((milliseconds * 1000).rounded()))
+    }
     public func encode(into writer: inout JSONWriter) { writer.milliseconds(microseconds) }
 }

@@ -9,10 +9,10 @@ public struct DetectionRule: Equatable, Sendable {
         public var types: [String]
         /// At least so severe.
         public var minimumSeverity: Severity
-        /// Fields of the context, which is a JSON object then, and their values.
-        public var context: [String: String]
+        /// Fields of the context, which is a JSON object then, and the values that each may have.
+        public var context: [String: [String]]
 
-        public init(types: [String], minimumSeverity: Severity = .low, context: [String: String] = [:]) {
+        public init(types: [String], minimumSeverity: Severity = .low, context: [String: [String]] = [:]) {
             self.types = types
             self.minimumSeverity = minimumSeverity
             self.context = context
@@ -39,28 +39,23 @@ public struct DetectionRule: Equatable, Sendable {
     public struct Raise: Equatable, Sendable {
         public var type: String
         public var severity: Severity
-        /// With `{count}`, `{key}` and `{within}` where these belong.
-        let template: String
+        let template: TextTemplate
         let within: Duration
+
+        static let placeholders: Set<String> = ["count", "key", "within"]
 
         /// - Parameters:
         ///   - count: of events, or of different values.
         ///   - key: what they have in common, for people.
         public func details(count: Int, key: String) -> String {
-            // One pass: braces in a key are just text.
-            var details = ""
-            var rest = template[...]
-            while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
-                details += rest[..<open]
-                switch rest[open...close] {
-                case "{count}": details += String(count)
-                case "{key}": details += key
-                case "{within}": details += DurationText.describe(within)
-                default: details += rest[open...close]
+            template.filled { name in
+                switch name {
+                case "count": String(count)
+                case "key": key
+                case "within": DurationText.describe(within)
+                default: nil
                 }
-                rest = rest[rest.index(after: close)...]
             }
-            return details + rest
         }
     }
 
@@ -79,10 +74,19 @@ public struct DetectionRule: Equatable, Sendable {
 
     /// - Parameters:
     ///   - quiet: nil: as long as `within`.
-    ///   - details: may have `{count}`, `{key}` and `{within}` in it.
+    ///   - details: of the raised event; may have `{count}`, `{key}` and `{within}` in it.
     public init(
         name: String, when: Condition, by: Key, count: Int, within: Duration, distinct: DistinctKey? = nil,
         quiet: Duration? = nil, raising type: String, severity: Severity, details: String
+    ) {
+        self.init(
+            name: name, when: when, by: by, count: count, within: within, distinct: distinct, quiet: quiet, raising: type,
+            severity: severity, details: (try? TextTemplate(details)) ?? TextTemplate(literal: details))
+    }
+
+    init(
+        name: String, when: Condition, by: Key, count: Int, within: Duration, distinct: DistinctKey?, quiet: Duration?,
+        raising type: String, severity: Severity, details: TextTemplate
     ) {
         self.name = name
         self.when = when

@@ -22,7 +22,7 @@ struct LinePattern: Hashable, Sendable {
         case rest
     }
 
-    private enum Element: Hashable, Sendable {
+    fileprivate enum Element: Hashable, Sendable {
         case literal([UInt8])
         case capture(Kind, name: String?)
     }

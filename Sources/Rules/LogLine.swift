@@ -49,20 +49,20 @@ enum LogText {
 
     /// At most `longestLine` bytes, without line ends and NULs behind them.
     static func clean(_ bytes: some Collection<UInt8>) -> String {
-        bytes.withContiguousStorageIfAvailable { decode(trimmed($0)) } ?? Array(bytes).withUnsafeBufferPointer { decode(trimmed($0)) }
+        bytes.withContiguousStorageIfAvailable { decode(trimmed($0)) }
+            ?? Array(bytes).withUnsafeBufferPointer { decode(trimmed($0)) }
     }
 
     static func trimmed(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
         var end = bytes.count
-        while end > 0, [0x00, 0x0A, 0x0D].contains(bytes[end - 1]) { end -= 1 }
+        while end > 0, bytes[end - 1] == 0x0A || bytes[end - 1] == 0x0D || bytes[end - 1] == 0 { end -= 1 }
         return UnsafeBufferPointer(rebasing: bytes[..<min(end, longestLine)])
     }
 
     /// PostgreSQL's text holds neither NUL nor what is not UTF-8: both become U+FFFD.
     static func decode(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
         let text = String(decoding: bytes, as: UTF8.self)
-        guard bytes.contains(0) else { return text }
-        return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 }))
+        return bytes.contains(0) ? text.replacingNUL() : text
     }
 
     /// At most so many bytes; what is cut off ends in `…`.
@@ -71,5 +71,12 @@ enum LogText {
         var end = text.utf8.index(text.startIndex, offsetBy: length - 3)
         while text.utf8[end] & 0xC0 == 0x80 { end = text.utf8.index(before: end) }
         return text[..<end] + "…"
+    }
+}
+
+extension String {
+    func replacingNUL() -> String {
+        guard utf8.contains(0) else { return self }
+        return String(UnicodeScalarView(unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 }))
     }
 }

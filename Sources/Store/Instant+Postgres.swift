@@ -6,18 +6,28 @@ extension Instant: PostgresCodable {
 
     /// A `timestamptz` counts from 2000-01-01.
     private static let epochOffset: Int64 = 946_684_800_000_000
+    /// From 4713 before our era to the year 294276, so counted.
+    private static let range: Range<Int64> = -211_813_488_000_000_000 ..< 9_223_371_331_200_000_000
 
+    /// What lies beyond becomes `-infinity` or `infinity`.
     public func encode(into bytes: inout [UInt8]) -> Bool {
-        bytes.appendBigEndian(microseconds - Self.epochOffset)
+        let (difference, overflow) = microseconds.subtractingReportingOverflow(Self.epochOffset)
+        if overflow || difference < Self.range.lowerBound {
+            bytes.appendBigEndian(Int64.min)
+        } else {
+            bytes.appendBigEndian(difference < Self.range.upperBound ? difference : .max)
+        }
         return true
     }
 
-    /// `infinity`, which nobody but a person at psql writes, becomes the last moment that fits.
+    /// `-infinity` and `infinity`, which nobody but a person at psql writes, become the first and the last moment.
     public static func decode(_ bytes: UnsafeRawBufferPointer?, type: PostgresType) throws(ColumnMismatch) -> Instant {
         guard let bytes, type == .timestamptz, bytes.count == 8 else {
             throw ColumnMismatch(expected: "timestamptz", type: type, wasNull: bytes == nil)
         }
-        let (sum, overflow) = bytes.loadBigEndian(as: Int64.self).addingReportingOverflow(epochOffset)
-        return Instant(microseconds: overflow ? .max : sum)
+        let count = bytes.loadBigEndian(as: Int64.self)
+        if count == .min { return .distantPast }
+        let (sum, overflow) = count.addingReportingOverflow(epochOffset)
+        return overflow ? .distantFuture : Instant(microseconds: sum)
     }
 }

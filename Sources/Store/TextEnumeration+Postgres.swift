@@ -5,6 +5,8 @@ import Postgres
 
 extension Role: PostgresCodable {}
 extension AccountType: PostgresCodable {}
+extension Severity: PostgresCodable {}
+extension SecurityLevel: PostgresCodable {}
 
 extension PostgresEncodable where Self: RawRepresentable<String> {
     public static var postgresType: PostgresType { .text }

@@ -38,7 +38,8 @@ public final class TestWorker: Sendable {
         self.dataFolder = dataFolder
         self.database = database
         accounts = Accounts(
-            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: .init(issuer: testIssuer), logger: .quiet)
+            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: .init(issuer: testIssuer), events: nil,
+            logger: .quiet)
     }
 
     // MARK: People
@@ -63,7 +64,7 @@ public final class TestWorker: Sendable {
         var configuration = Accounts.Configuration(issuer: testIssuer)
         configuration.now = { Instant.now() - .seconds(7 * 24 * 3600) }
         let accounts = Accounts(
-            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration, logger: .quiet)
+            database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration, events: nil, logger: .quiet)
         return try await accounts.issueTokens(for: user.id).token
     }
 

@@ -33,7 +33,7 @@ enum Database {
     static func accounts(on client: PostgresClient, settings: OperatorSettings, siteURL: String) throws -> Accounts {
         Accounts(
             database: client, keys: try SigningKeys(dataFolder: settings.dataDirectory), configuration: .init(issuer: siteURL),
-            logger: Logger(label: "accounts"))
+            events: nil, logger: Logger(label: "accounts"))
     }
 }
 

@@ -50,6 +50,8 @@ struct AccessMatrixTests {
         "users:getProfile": Row(anonymous: "unauthorized") { ["userId": "\($0.owner.id)"] },
         "users:updateProfile": Row(anonymous: "unauthorized") { _ in ["bio": "hello"] },
         "users:search": Row(anonymous: "unauthorized") { _ in ["query": "o"] },
+        "security:getSecurityEvents": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
+        "security:getEventStats": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
     ]
 
     /// What a bad token comes to over HTTP, instead of a call.

@@ -3,6 +3,7 @@ import Domain
 import Foundation
 import Logging
 import Postgres
+import Reporting
 import Synchronization
 import TestSupport
 
@@ -19,6 +20,8 @@ final class AccountsFixture: Sendable {
     let keys: SigningKeys
     let accounts: Accounts
     let clock: MovableClock
+    /// What `accounts` has reported.
+    let reporter = RecordingReporter()
 
     private init(database: PostgresClient, dataFolder: String, newAccountsPerHour: Int) throws {
         self.database = database
@@ -28,7 +31,9 @@ final class AccountsFixture: Sendable {
         var configuration = Accounts.Configuration(issuer: Self.issuer)
         configuration.newAccountsPerHour = newAccountsPerHour
         configuration.now = { [clock] in clock.now }
-        accounts = Accounts(database: database, keys: keys, configuration: configuration, logger: Self.logger)
+        accounts = Accounts(
+            database: database, keys: keys, configuration: configuration,
+            events: SecurityLog(source: "test", reporter: reporter, now: configuration.now), logger: Self.logger)
     }
 
     /// Lends an installation to `body`, and takes it away afterwards.
@@ -48,7 +53,7 @@ final class AccountsFixture: Sendable {
         configuration.now = { [clock] in clock.now }
         return Accounts(
             database: database, keys: try SigningKeys(dataFolder: dataFolder), configuration: configuration,
-            logger: Self.logger)
+            events: nil, logger: Self.logger)
     }
 
     @discardableResult
@@ -59,7 +64,7 @@ final class AccountsFixture: Sendable {
         let form = SignUpForm(
             email: try EmailAddress(email, path: ".email"), password: try Password(new: password, path: ".password"),
             name: try DisplayName("Ana", path: ".name"), accountType: .client)
-        return try await accounts.signUp(form, from: address, replacing: replacing)
+        return try await accounts.signUp(form, from: CallOrigin(address: address), replacing: replacing)
     }
 
     @discardableResult
@@ -68,8 +73,8 @@ final class AccountsFixture: Sendable {
         replacing: Principal? = nil
     ) async throws -> TokenPair {
         try await accounts.signIn(
-            EmailAddress(email, path: ".email"), Password(attempt: password, path: ".password"), from: address,
-            replacing: replacing)
+            EmailAddress(email, path: ".email"), Password(attempt: password, path: ".password"),
+            from: CallOrigin(address: address), replacing: replacing)
     }
 
     /// Why signing up fails; nil when it does not.
@@ -108,6 +113,28 @@ final class AccountsFixture: Sendable {
     func count(_ sql: String) async throws -> Int {
         // Not on the reading connections: a test may have blocked those.
         try await database.write(Statement("test", sql)()).first!.decode(0)
+    }
+}
+
+/// As a client at home calls them.
+extension Accounts {
+    func refresh(_ refreshToken: String) async throws -> TokenPair? {
+        try await refresh(refreshToken, from: CallOrigin(address: AccountsFixture.home))
+    }
+
+    func signOut(_ principal: Principal) async throws {
+        try await signOut(principal, from: CallOrigin(address: AccountsFixture.home))
+    }
+}
+
+/// Keeps what is reported.
+final class RecordingReporter: EventReporter {
+    private let reports = Mutex<[ReportedEvent]>([])
+
+    var events: [ReportedEvent] { reports.withLock { $0 } }
+
+    func report(_ event: ReportedEvent) {
+        reports.withLock { $0.append(event) }
     }
 }
 

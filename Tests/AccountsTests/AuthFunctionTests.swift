@@ -19,7 +19,7 @@ import Wire
             runner = FunctionRunner(
                 functions: [SignIn.function, SignOut.function, IsAuthenticated.function, GetCurrentUser.function],
                 database: fixture.database, accounts: fixture.accounts, cursorSecret: fixture.keys.cursorSecret,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                events: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         }
 
         func call(_ name: String, _ arguments: String = "{}", as caller: Caller = .anonymous, kind: FunctionKind = .action) async throws -> String {
@@ -28,7 +28,10 @@ import Wire
             let value = try runner.decodeArguments(JSON(parsing: arguments.utf8), of: function, requestID: id)
             let outcome =
                 switch kind {
-                case .query: try await runner.runQuery(function, arguments: value, caller: caller, requestID: id).outcome
+                case .query:
+                    try await runner.runQuery(
+                        function, arguments: value, caller: caller, clientAddress: AccountsFixture.home, requestID: id
+                    ).outcome
                 case .mutation:
                     try await runner.runMutation(
                         function, arguments: value, caller: caller, clientAddress: AccountsFixture.home, requestID: id)

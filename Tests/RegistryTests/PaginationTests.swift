@@ -5,10 +5,10 @@ import Wire
 
 private let cursors = CursorCoder(secret: Array("a secret of this test, and of nothing else".utf8))
 
-private func key(_ number: Int) -> UUIDBits { UUIDBits(high: 0x018f_2f6e_0000_7000, low: UInt64(number)) }
+private func key(_ number: Int) -> ListKey { ListKey(UUIDBits(high: 0x018f_2f6e_0000_7000, low: UInt64(number))) }
 
 /// Rows with the keys from `from` down to `to`: lists run from high keys to low ones.
-private func rows(_ from: Int, downTo to: Int) -> [(key: UUIDBits, element: Double)] {
+private func rows(_ from: Int, downTo to: Int) -> [(key: ListKey, element: Double)] {
     stride(from: from, through: to, by: -1).map { (key($0), Double($0)) }
 }
 
@@ -24,7 +24,12 @@ struct CursorTests {
         }
     }
 
-    @Test("a cursor leads back to its place", arguments: [ListPosition.end, .after(key(1)), .after(.lowest), .after(.highest)])
+    @Test(
+        "a cursor leads back to its place",
+        arguments: [
+            ListPosition.end, .after(key(1)), .after(ListKey(.lowest)), .after(ListKey(.highest)),
+            .after(ListKey(Instant(microseconds: 0), .lowest)), .after(ListKey(.now(), .highest)), .after(ListKey(.distantPast, .highest)),
+        ])
     func roundTrip(position: ListPosition) throws {
         let cursor = cursors.encode(position, list: "messages")
         #expect(try cursors.decode(cursor, list: "messages") == position)
@@ -41,7 +46,9 @@ struct CursorTests {
         #expect(data.contains(#""isConvexSystemError":true,"paginationError":"InvalidCursor""#))
     }
 
-    @Test("a cursor with any one bit changed is refused", arguments: [ListPosition.end, .after(key(1))])
+    @Test(
+        "a cursor with any one bit changed is refused",
+        arguments: [ListPosition.end, .after(key(1)), .after(ListKey(.now(), .random()))])
     func tampered(position: ListPosition) throws {
         let cursor = cursors.encode(position, list: "messages")
         let bytes = try #require(Base64.decodeURLSafe(cursor))
@@ -71,7 +78,7 @@ struct CursorTests {
 
 @Suite("Pages")
 struct PageTests {
-    private func page(_ rows: [(key: UUIDBits, element: Double)], start: ListPosition? = nil, end: ListPosition? = nil, itemCount: Int = 3) -> Page<Double> {
+    private func page(_ rows: [(key: ListKey, element: Double)], start: ListPosition? = nil, end: ListPosition? = nil, itemCount: Int = 3) -> Page<Double> {
         Page(rows: rows, range: PageRange(start: start, end: end, itemCount: itemCount), cursors: cursors, list: "numbers")
     }
 

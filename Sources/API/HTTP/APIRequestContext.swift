@@ -26,6 +26,8 @@ public struct ClientAddressResolver: Sendable {
     /// The last address of the chain that no trusted proxy vouches for; what stands before it, the client may have made up.
     func clientAddress(peer: IPAddress?, forwardedFor: [String]) -> IPAddress {
         var address = peer ?? Self.unknown
+        // Mostly there is nothing to look at.
+        guard isTrusted(address), !forwardedFor.isEmpty else { return address }
         let chain = forwardedFor.flatMap { $0.split(separator: ",") }.map { $0.trimmingBlanks() }
         for hop in chain.reversed() {
             guard isTrusted(address), let next = IPAddress(hop) else { break }

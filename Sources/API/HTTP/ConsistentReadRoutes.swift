@@ -13,7 +13,7 @@ struct ConsistentReadRoutes: Sendable {
 
     func add(to router: Router<APIRequestContext>) {
         router.post("api/query_ts") { request, _ in try await timestamp(request) }
-        router.post("api/query_at_ts") { request, _ in try await read(request) }
+        router.post("api/query_at_ts") { try await read($0, $1) }
     }
 
     /// No body is needed: JavaScript sends an empty one, which is no JSON.
@@ -33,7 +33,7 @@ struct ConsistentReadRoutes: Sendable {
     }
 
     /// `{path, args, ts, format?}`.
-    private func read(_ request: Request) async throws -> Response {
+    private func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try request.checkClientName()
         let body = try await request.json()
         let call = try FunctionCall(body, defaultFormat: .plain)
@@ -41,9 +41,11 @@ struct ConsistentReadRoutes: Sendable {
             throw RequestFailure.badJSON("The body needs a timestamp `ts`.")
         }
         let caller = try await callers.caller(of: request)
+        let clientAddress = callers.clientAddress(of: request, context)
         do {
             let outcome = try await snapshots.read(at: .init(bits), in: database) { snapshot in
-                try await runner.runQuery(call.path, call.arguments, caller: caller, snapshot: snapshot, format: call.format)
+                try await runner.runQuery(
+                    call.path, call.arguments, caller: caller, clientAddress: clientAddress, snapshot: snapshot, format: call.format)
             }
             return Response(json: FunctionRoutes.body(of: outcome))
         } catch is HeldSnapshots.Expired {

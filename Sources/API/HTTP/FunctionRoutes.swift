@@ -67,6 +67,7 @@ struct FunctionRoutes: Sendable {
         to call: FunctionCall, as kind: FunctionKind?, caller: Caller, _ request: Request, _ context: APIRequestContext
     ) async throws -> Response {
         let requestID = request.functionRequestID
+        let clientAddress = callers.clientAddress(of: request, context)
         let outcome: Result<[UInt8], FunctionFailure>
         do {
             let function =
@@ -79,16 +80,17 @@ struct FunctionRoutes: Sendable {
             switch function.kind {
             case .query:
                 outcome = try await runner.runQuery(
-                    function, arguments: arguments, caller: caller, format: call.format, requestID: requestID
+                    function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: call.format,
+                    requestID: requestID
                 ).outcome
             case .mutation:
                 outcome = try await runner.runMutation(
-                    function, arguments: arguments, caller: caller, clientAddress: callers.clientAddress(of: request, context),
-                    format: call.format, requestID: requestID)
+                    function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: call.format,
+                    requestID: requestID)
             case .action:
                 outcome = try await runner.runAction(
-                    function, arguments: arguments, caller: caller, clientAddress: callers.clientAddress(of: request, context),
-                    format: call.format, requestID: requestID)
+                    function, arguments: arguments, caller: caller, clientAddress: clientAddress, format: call.format,
+                    requestID: requestID)
             }
         } catch let failure as FunctionFailure {
             outcome = .failure(failure)
@@ -110,7 +112,8 @@ struct FunctionRoutes: Sendable {
         let outcomes: [Result<[UInt8], FunctionFailure>]
         do {
             outcomes = try await runner.runQueries(
-                calls.map { (path: $0.path, arguments: $0.arguments, format: $0.format) }, caller: caller)
+                calls.map { (path: $0.path, arguments: $0.arguments, format: $0.format) }, caller: caller,
+                clientAddress: callers.clientAddress(of: request, context))
         } catch let unavailable as FunctionRunner.Unavailable {
             throw RequestFailure(unavailable)
         } catch let error as PostgresError {

@@ -20,12 +20,12 @@ enum ListConversations {
         context.depends(on: Topic.conversations(of: caller.userID))
         let rows = try await context.rows(
             page(
-                caller.userID, range.below ?? .highest, range.atLeast ?? .lowest,
+                caller.userID, range.below?.id ?? .highest, range.atLeast?.id ?? .lowest,
                 range.isEmpty ? 0 : range.limit),
             reading: .messages(from: caller.userID), .messages(to: caller.userID))
         let summaries = try rows.map { try ConversationSummary($0, viewer: caller) }
         context.depends(on: summaries.map { .user($0.otherUser.id) })
-        return context.page(summaries.map { ($0.lastMessage.id.uuid, $0) }, range: range, of: list)
+        return context.page(summaries.map { (ListKey($0.lastMessage.id.uuid), $0) }, range: range, of: list)
     }
 
     /// Caller, exclusive upper and inclusive lower bound of the last message's id, limit. Each conversation costs two index

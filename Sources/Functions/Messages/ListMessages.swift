@@ -16,7 +16,7 @@ enum ListMessages {
         let range = try context.pageRange(options, of: list)
         let rows = try await context.rows(
             page(
-                conversationID, try context.principal.userID, range.below ?? .highest, range.atLeast ?? .lowest,
+                conversationID, try context.principal.userID, range.below?.id ?? .highest, range.atLeast?.id ?? .lowest,
                 range.isEmpty ? 0 : range.limit),
             reading: .messages(in: conversationID), .conversation(conversationID))
         guard let first = rows.first else {
@@ -24,7 +24,7 @@ enum ListMessages {
         }
         // A conversation without messages in this range is one row of NULLs.
         let messages = first.isNull(0) ? [] : try rows.map { try Message($0) }
-        return context.page(messages.map { ($0.id.uuid, $0) }, range: range, of: list, isConfidential: true)
+        return context.page(messages.map { (ListKey($0.id.uuid), $0) }, range: range, of: list, isConfidential: true)
     }
 
     /// No row at all means: no such conversation, or not the caller's.

@@ -11,32 +11,32 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private let limits: RequestLimits
-    private let census: ConnectionCensus
-    private var id: ConnectionCensus.ID?
+    private let connections: HTTPConnections
+    private var id: HTTPConnections.ID?
     private var isReadingRequest = false
     private var responsesDue = 0
     private var isLastResponse = false
     private var deadline: Scheduled<Void>?
 
-    init(limits: RequestLimits, census: ConnectionCensus) {
+    init(limits: RequestLimits, connections: HTTPConnections) {
         self.limits = limits
-        self.census = census
+        self.connections = connections
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        id = census.add(context.channel)
+        id = connections.add(context.channel)
         close(after: limits.firstHeader, context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
-        if let id { census.remove(id) }
+        if let id { connections.remove(id) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
-            if let id, responsesDue == 0 { census.setIdle(false, id) }
+            if let id, responsesDue == 0 { connections.setIdle(false, id) }
             isReadingRequest = true
             responsesDue += 1
             close(after: limits.request, context)
@@ -60,9 +60,18 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .body:
             context.write(data, promise: promise)
         case .end:
-            responsesDue -= 1
-            context.writeAndFlush(data, promise: promise)
-            if isReadingRequest { close(after: limits.remainder, context) } else { settle(context) }
+            let written = promise ?? context.eventLoop.makePromise()
+            context.writeAndFlush(data, promise: written)
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            written.futureResult.whenComplete { _ in
+                let (handler, context) = bound.value
+                handler.responsesDue -= 1
+                if handler.isReadingRequest {
+                    handler.close(after: handler.limits.remainder, context)
+                } else {
+                    handler.settle(context)
+                }
+            }
         }
     }
 
@@ -70,7 +79,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func settle(_ context: ChannelHandlerContext) {
         guard responsesDue == 0 else { return }
         if isLastResponse { return context.close(promise: nil) }
-        if let id { census.setIdle(true, id) }
+        if let id { connections.setIdle(true, id) }
         close(after: limits.idle, context)
     }
 

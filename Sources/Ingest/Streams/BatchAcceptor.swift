@@ -1,5 +1,6 @@
 import Delivery
 import NIOCore
+import Synchronization
 
 /// Takes batches of event loops to the intake, which may keep its callers waiting. While there is no room on the disk it tries
 /// again: whoever waits for the outcome reads no more meanwhile, and so the sender waits too.
@@ -12,6 +13,7 @@ final class BatchAcceptor: Sendable {
     private let intake: Intake
     private let jobs: AsyncStream<Job>
     private let continuation: AsyncStream<Job>.Continuation
+    private let hasGivenUp = Atomic(false)
 
     init(_ intake: Intake) {
         self.intake = intake
@@ -23,13 +25,18 @@ final class BatchAcceptor: Sendable {
         if case .terminated = continuation.yield(Job(batch: batch, outcome: outcome)) { outcome.fail(IntakeError.closed) }
     }
 
-    /// Takes what it is given until `finish()`. When cancelled it waits no longer for room on the disk.
+    /// Takes what it is given until `finish()`. Goes on when cancelled, so that each batch has an outcome.
     func run() async {
-        await withDiscardingTaskGroup { group in
-            // Not ended by cancellation, so that each job has an outcome.
-            for await job in jobs { group.addTask { await self.take(job) } }
-        }
+        // Cancellation would end the stream with batches in it.
+        await Task {
+            await withDiscardingTaskGroup { group in
+                for await job in jobs { group.addTask { await self.take(job) } }
+            }
+        }.value
     }
+
+    /// Waits no longer for room on the disk.
+    func giveUp() { hasGivenUp.store(true, ordering: .relaxed) }
 
     func finish() { continuation.finish() }
 
@@ -38,7 +45,8 @@ final class BatchAcceptor: Sendable {
             do throws(IntakeError) {
                 return job.outcome.succeed(try await intake.accept(job.batch))
             } catch {
-                guard error.isForNow, (try? await Task.sleep(for: Self.retryInterval)) != nil else { return job.outcome.fail(error) }
+                guard error == .full, !hasGivenUp.load(ordering: .relaxed) else { return job.outcome.fail(error) }
+                try? await Task.sleep(for: Self.retryInterval)
             }
         }
     }

@@ -1,5 +1,4 @@
 import Delivery
-import Events
 import NIOCore
 
 /// Gathers what one channel has read into batches and hands them to the intake, one at a time and in order: while a batch is on
@@ -8,18 +7,15 @@ final class BatchFlow {
     /// A batch became durable: so many entries. Or it never will.
     typealias Outcome = (Result<Int, IntakeError>) -> Void
 
-    var gathering: IntakeBatch
+    var gathering = IntakeBatch()
     /// Of the batch that is on its way.
     private var bytesOnTheWay = 0
-    private let input: Input
     private let acceptor: BatchAcceptor
     private let eventLoop: any EventLoop
 
-    init(input: Input, acceptor: BatchAcceptor, eventLoop: any EventLoop) {
-        self.input = input
+    init(acceptor: BatchAcceptor, eventLoop: any EventLoop) {
         self.acceptor = acceptor
         self.eventLoop = eventLoop
-        gathering = IntakeBatch(input)
     }
 
     /// Bytes that are not durable yet.
@@ -33,7 +29,7 @@ final class BatchFlow {
     func flush(_ outcome: @escaping Outcome) {
         guard !isWaiting, !gathering.isEmpty else { return }
         let batch = gathering
-        gathering = IntakeBatch(input)
+        gathering = IntakeBatch()
         isWaiting = true
         bytesOnTheWay = batch.byteCount
         let count = batch.count

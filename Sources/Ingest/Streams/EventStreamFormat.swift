@@ -11,14 +11,17 @@ import Wire
 /// needed where the input asks for one.
 struct EventStreamFormat: StreamFormat {
     /// What the greeting has to prove, if anything.
-    private let token: String?
+    private let token: IngestToken?
     private let reader: EventReader
+    private let input: Input
     private var framing = LineFraming()
     private var isFirstLine = true
     private(set) var acknowledges = false
+    var isConversation: Bool { true }
 
     /// - Parameter source: of events that name none.
-    init(token: String?, source: String) {
+    init(_ input: Input, token: IngestToken?, source: String) {
+        self.input = input
         self.token = token
         reader = EventReader(defaultSource: source)
     }
@@ -55,14 +58,14 @@ struct EventStreamFormat: StreamFormat {
                     }
                 }
                 do throws(EventRejection) {
-                    batch.append(try reader.read(line, receivedAt: receivedAt))
+                    try batch.add(reader.read(line, receivedAt: receivedAt), input: input)
                 } catch {
-                    batch.appendRejected(error, raw: line, at: receivedAt)
+                    batch.addRejected(line, error, input: input, at: receivedAt)
                 }
             case .rejected(let beginning, let why), .lost(let beginning, let why):
                 guard !isFirstLine || token == nil else { return end = Self.tokenMissing }
                 isFirstLine = false
-                batch.appendRejected(why, raw: beginning, at: receivedAt)
+                batch.addRejected(beginning, why, input: input, at: receivedAt)
             }
         }
         self.framing = framing
@@ -75,7 +78,7 @@ struct EventStreamFormat: StreamFormat {
             if token != nil { throw Self.tokenMissing }
             return false
         }
-        if let token, !SecretComparison.isEqual(greeting.token ?? "", token) { throw Self.tokenMissing }
+        if let token, !token.matches((greeting.token ?? "").utf8) { throw Self.tokenMissing }
         guard let mode = Mode(rawValue: greeting.mode) else { throw EndOfConversation(notice: "attune is neither ack nor plain") }
         acknowledges = mode == .ack
         return true

@@ -5,6 +5,8 @@ import Domain
 protocol StreamFormat {
     /// What is held of a message whose end has not been read.
     var unfinishedBytes: Int { get }
+    /// Whether senders listen to what they are told: JSON lines.
+    var isConversation: Bool { get }
     /// Whether the sender wants to hear how many of its messages are durable.
     var acknowledges: Bool { get }
 

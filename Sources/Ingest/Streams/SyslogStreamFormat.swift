@@ -14,6 +14,7 @@ struct SyslogStreamFormat: StreamFormat {
     }
 
     var unfinishedBytes: Int { framing.unfinishedBytes }
+    var isConversation: Bool { false }
     var acknowledges: Bool { false }
 
     mutating func take(

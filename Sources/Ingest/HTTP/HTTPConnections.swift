@@ -4,7 +4,7 @@ import Synchronization
 
 /// The HTTP connections that are open. When one too many comes, the one that has been idle longest makes room for it: so
 /// connections that nobody uses, however many, keep nobody out.
-final class ConnectionCensus: Sendable {
+final class HTTPConnections: Sendable {
     typealias ID = UInt64
 
     private struct Open {

@@ -1,0 +1,84 @@
+import Domain
+import Models
+import Postgres
+import Registry
+import Store
+
+/// security:getEventStats
+enum GetEventStats {
+    static let function = FunctionDefinition.query(
+        "security:getEventStats",
+        "How many security events are stored: in all, by severity, by type, by hour for the last day; and the current security level.",
+        access: .admin,
+        arguments: Arguments(),
+        returns: SecurityStats.self
+    ) { context, _ in
+        let rows = try await context.rows(statistics(SecurityStats.maximumTypes), reading: .all(of: .securityEvents))
+        var stats = SecurityStats()
+        for row in rows {
+            switch try row.decode(0, as: String.self) {
+            case "level":
+                stats.activeSecurityLevel = try row.decode(1)
+            case "severity":
+                let count: Int = try row.decode(3)
+                stats.bySeverity[try row.decode(1)] = count
+                stats.total += count
+            case "type":
+                stats.byType.append(EventTypeCount(type: try row.decode(1), count: try row.decode(3)))
+            default:
+                stats.lastDay.append(EventHourCount(hour: try row.decode(2), count: try row.decode(3)))
+            }
+        }
+        return stats
+    }
+
+    /// What has been counted for good, and the rows that came since: one statement, and so one snapshot. Its rows are what is
+    /// counted (`severity`, `type`, `hour`, and `level`, which has no count), the name, the hour, and how many.
+    ///
+    /// Parameter: how many types at most.
+    private static let statistics = Statement(
+        "security_events.statistics",
+        """
+        WITH progress AS MATERIALIZED (
+            SELECT security_events_seen('counting') AS seen
+        ), uncounted AS MATERIALIZED (
+            SELECT type, severity, date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
+            FROM (\(SecurityEventTail.since("(SELECT seen FROM progress)", columns: "type, severity, occurred_at"))) AS tail
+            GROUP BY 1, 2, 3
+        ), partitions AS MATERIALIZED (
+            -- The counts hold for what was seen; of nothing there are none.
+            SELECT inhrelid::regclass AS partition
+            FROM pg_inherits, progress
+            WHERE inhparent = 'security_events'::regclass AND progress.seen::text <> '1:1:'
+        ), totals AS MATERIALIZED (
+            SELECT type, severity, sum(events)::bigint AS events
+            FROM (
+                SELECT type, severity, events FROM security_event_totals JOIN partitions USING (partition)
+                UNION ALL
+                SELECT type, severity, events FROM uncounted
+            ) AS both_parts
+            GROUP BY 1, 2
+        ), hours AS (
+            SELECT hour, sum(events)::bigint AS events
+            FROM (
+                SELECT hour, events FROM security_event_hours JOIN partitions USING (partition)
+                UNION ALL
+                SELECT hour, events FROM uncounted
+            ) AS both_parts
+            WHERE hour > now() - interval '1 day'
+            GROUP BY 1
+        )
+        SELECT 'level', \(SecurityLevelStore.expression), NULL::timestamptz, 0::bigint
+        UNION ALL
+        SELECT 'severity', severity, NULL, sum(events)::bigint FROM totals GROUP BY severity
+        UNION ALL
+        (SELECT 'type', type, NULL, sum(events)::bigint AS events FROM totals GROUP BY type HAVING sum(events) > 0
+            ORDER BY events DESC, type LIMIT $1)
+        UNION ALL
+        SELECT 'hour', NULL, hour, coalesce(hours.events, 0)
+        FROM generate_series(
+            date_trunc('hour', now(), 'UTC') - interval '23 hours', date_trunc('hour', now(), 'UTC'), interval '1 hour') AS hour
+        LEFT JOIN hours USING (hour)
+        ORDER BY 1, 3, 4 DESC, 2
+        """)
+}
