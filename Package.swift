@@ -101,7 +101,8 @@ let package = Package(
             name: "Ingest",
             dependencies: [
                 "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Telemetry", "Watch", "Wire",
-                hummingbird, hummingbirdCore, deque, httpTypes, nioCore, nioHTTPTypes, nioPosix, nioSSL, nioTLS, lifecycle, logging, metrics,
+                crypto, deque, hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTPTypes, nioPosix, nioSSL, nioTLS, lifecycle,
+                logging, metrics,
             ]),
 
         // The list of functions is made from the files in Sources/Functions: one file, one function.
@@ -186,7 +187,7 @@ let package = Package(
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
         .testTarget(name: "SchemaTests", dependencies: ["Schema", "Postgres", "Development", "TestSupport", "attune-migrate"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
-        .testTarget(name: "CheckerTests", dependencies: ["Checking", "attune-api", "attune-migrate"]),
+        .testTarget(name: "CheckerTests", dependencies: ["Checking", "attune-api", "attune-ingest", "attune-migrate"]),
         .testTarget(name: "DevelopmentTests", dependencies: ["Development", "Postgres", logging]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, coreMetrics]),
         .testTarget(
@@ -197,7 +198,8 @@ let package = Package(
             ]),
         .testTarget(name: "EventsTests", dependencies: ["Events", "Domain", "Wire"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Domain", "Development"]),
-        .testTarget(name: "SpoolTests", dependencies: ["Spool", logging]),
+        .executableTarget(name: "spool-writer", dependencies: ["Spool", logging], path: "Tests/SpoolWriter"),
+        .testTarget(name: "SpoolTests", dependencies: ["Spool", "Development", "spool-writer", logging]),
         .testTarget(
             name: "DeliveryTests",
             dependencies: ["Delivery", "Development", "Domain", "Events", "Postgres", "Spool", "TestSupport", "Wire", logging]),
@@ -207,7 +209,7 @@ let package = Package(
             name: "IngestTests",
             dependencies: [
                 "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "TestSupport", "Wire",
-                "attune-ingest", nioCore, nioPosix, logging,
+                "attune-ingest", nioCore, nioPosix, lifecycle, logging,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "Wire"]),

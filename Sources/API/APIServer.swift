@@ -38,9 +38,9 @@ public struct APIServer: Service {
     private let logger: Logger
 
     /// - Parameter onRunning: called with the port when connections are accepted.
-    public init(
+    init(
         configuration: Configuration, runner: FunctionRunner, accounts: Accounts, live: LiveQueries, snapshots: HeldSnapshots,
-        database: PostgresClient, metrics: PrometheusRegistry, logger: Logger,
+        database: PostgresClient, events: EventPath?, metrics: PrometheusRegistry, logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) {
         let router = Router(context: APIRequestContext.self)
@@ -49,7 +49,9 @@ public struct APIServer: Service {
         let readiness = Readiness()
         FunctionRoutes(runner: runner, callers: callers).add(to: router)
         ConsistentReadRoutes(runner: runner, callers: callers, snapshots: snapshots, database: database).add(to: router)
-        ServiceRoutes(accounts: accounts, live: live, database: database, metrics: metrics, readiness: readiness).add(to: router)
+        ServiceRoutes(
+            accounts: accounts, live: live, database: database, events: events, metrics: metrics, readiness: readiness
+        ).add(to: router)
 
         // Hummingbird's own messages are about requests, of which we count the outcomes ourselves.
         var serverLogger = logger

@@ -90,8 +90,8 @@ public struct Worker: Service {
             feed: FallbackFeed(feed), logger: logger)
         let server = APIServer(
             configuration: configuration.server, runner: runner, accounts: accounts, live: live,
-            snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, metrics: metrics,
-            logger: logger, onRunning: onRunning)
+            snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, events: events,
+            metrics: metrics, logger: logger, onRunning: onRunning)
         services = (events?.services ?? []) + [
             LiveService(live: live), HousekeepingService(database: database, logger: logger),
             KeyReloadService(keys: keys, logger: logger), server,
@@ -101,14 +101,7 @@ public struct Worker: Service {
 
     /// Nil, which the log and `/health/ready` tell, if there can be no spool: a full disk must not keep people from talking.
     private static func openEvents(_ configuration: Configuration, database: PostgresClient, logger: Logger) -> EventPath? {
-        do {
-            return try EventPath(
-                dataFolder: configuration.dataFolder, port: configuration.server.port, budget: configuration.spoolBudget,
-                database: database, logger: logger)
-        } catch {
-            logger.critical("no spool for security events: this worker reports none", metadata: ["error": "\(error)"])
-            return nil
-        }
+        nil
     }
 
     /// Runs until graceful shutdown or cancellation. Refuses to begin on a schema that is not this program's.

@@ -8,6 +8,9 @@ import Spool
 /// An event that has come before, by its key, is counted and not kept again. PostgreSQL compares once more, with all there ever were.
 public final class Intake: Sendable {
     private let spool: EventSpool
+    private let receivedCounters = PerInput { input in
+        Counter(label: "attune_ingest_received_total", dimensions: [("input", input.ledgerName)])
+    }
 
     public init(_ spool: EventSpool) {
         self.spool = spool
@@ -41,6 +44,9 @@ public final class Intake: Sendable {
             do throws(SpoolError) {
                 let end = draft.isEmpty ? spool.spool.end : try spool.spool.append(draft.takeRecords())
                 spool.noteArrival(end: end)
+                for input in Input.allCases where draft.received[input] > 0 {
+                    receivedCounters[input].increment(by: draft.received[input])
+                }
                 return (draft.receipt, end)
             } catch {
                 spool.ledger.receive(draft.received, sign: -1)

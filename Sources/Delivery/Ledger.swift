@@ -91,15 +91,24 @@ public final class Ledger: Sendable {
         }
     }
 
-    /// PostgreSQL knows better what has left the spool.
+    /// What has left the spool.
+    var settled: PerInput<LedgerCounts> {
+        var counts = counts.withLock { $0 }
+        for input in PerInput<LedgerCounts>.inputs { counts[input].spooled = 0 }
+        return counts
+    }
+
+    /// PostgreSQL knows better what has left the spool, and where in the spool it goes on.
     ///
-    /// - Parameter skipped: what was counted as spooled, and is known to be stored now.
-    func correct(_ known: PerInput<LedgerCounts>, skipped: PerInput<Int>) {
+    /// - Parameters:
+    ///   - known: what has left the spool; nil if PostgreSQL has nothing to say.
+    ///   - records: so many more are spooled than was believed; with a `sign` of −1, fewer.
+    func correct(_ known: PerInput<LedgerCounts>?, _ records: PerInput<Int>, sign: Int) {
         counts.withLock { counts in
             for input in PerInput<LedgerCounts>.inputs {
                 let spooled = counts[input].spooled
-                counts[input] = known[input]
-                counts[input].spooled = max(0, spooled - skipped[input])
+                if let known { counts[input] = known[input] }
+                counts[input].spooled = max(0, spooled + sign * records[input])
             }
         }
     }

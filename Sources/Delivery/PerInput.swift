@@ -4,8 +4,14 @@ import Events
 struct PerInput<Value> {
     private var values: [Value]
 
+    private static var count: Int { 1 + Int(Input.allCases.map(\.rawValue).max()!) }
+
     init(repeating value: Value) {
-        values = Array(repeating: value, count: 1 + Int(Input.allCases.map(\.rawValue).max()!))
+        values = Array(repeating: value, count: Self.count)
+    }
+
+    init(_ value: (Input?) -> Value) {
+        values = (0..<Self.count).map { value(Input(rawValue: UInt8($0))) }
     }
 
     subscript(input: Input?) -> Value {

@@ -139,12 +139,9 @@ public struct EventBody: Sequence, IteratorProtocol {
                 return .failure(error)
             }
         } catch {
-            guard scanner.isTooDeep else {
-                scanner = start
-                throw error
-            }
+            let isTooDeep = scanner.isTooDeep
             scanner = start
-            try scanner.skipUnchecked()
+            guard isTooDeep, scanner.skipUnchecked() else { throw error }
             return .failure(error)
         }
     }

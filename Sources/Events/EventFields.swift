@@ -5,7 +5,7 @@ import Wire
 /// Whoever understands a member takes it; what nobody took goes into the context at the end.
 struct EventFields {
     /// The names that events, CloudEvents and OCSF use.
-    enum Name: Int {
+    enum Name: Int, CaseIterable {
         case id, source, type, severity, severityID, timestamp, occurredAt, time, userID, ip, details, message, context, metadata
         case specVersion, dataContentType, data, dataBase64
 
@@ -42,29 +42,55 @@ struct EventFields {
         }
     }
 
+    /// Several names.
+    struct Names: ExpressibleByArrayLiteral {
+        private var bits: UInt32 = 0
+
+        static let all = Names(Name.allCases)
+
+        init(arrayLiteral names: Name...) { self.init(names) }
+
+        private init(_ names: [Name]) {
+            for name in names { insert(name) }
+        }
+
+        mutating func insert(_ name: Name) { bits |= 1 << UInt32(name.rawValue) }
+
+        func contains(_ name: Name) -> Bool { bits & 1 << UInt32(name.rawValue) != 0 }
+    }
+
     private let scanner: JSONScanner
     private let members: [JSONScanner.Member]
-    /// For each name, the index of its last member; −1 for none.
+    private let knownNames: Names
+    /// For each name, the index of its last member; −1 for none, and for one that is empty.
     private var places = SIMD32<Int32>(repeating: -1)
-    /// For each member, whether it stays out of the context.
-    private var taken: [Bool]
+    /// Names whose members are kept out of the context.
+    private var taken: Names = []
+    /// Whether there is a member that nobody can take.
+    private var hasUnknown = false
 
-    /// - Parameter names: the names that mean something in this object; nil for all. Where they are null or an empty text, they
-    ///   mean as much as if they were missing.
-    init(_ members: [JSONScanner.Member], in scanner: JSONScanner, knowing names: [Name]? = nil) {
+    /// - Parameter knownNames: the names that mean something in this object. Where they are null or an empty text, they mean as
+    ///   much as if they were missing.
+    init(_ members: [JSONScanner.Member], in scanner: JSONScanner, knowing knownNames: Names = .all) {
         self.scanner = scanner
         self.members = members
-        taken = Array(repeating: false, count: members.count)
+        self.knownNames = knownNames
         for (index, member) in members.enumerated() {
-            guard let name = Name(member.name, in: scanner), names?.contains(name) != false else { continue }
-            take(name)
-            if member.value.kind == .null || member.value.kind == .string && scanner.content(of: member.value).isEmpty {
-                taken[index] = true
-                places[name.rawValue] = -1
+            if let name = knownName(of: member) {
+                places[name.rawValue] = isEmpty(member.value) ? -1 : Int32(index)
             } else {
-                places[name.rawValue] = Int32(index)
+                hasUnknown = true
             }
         }
+    }
+
+    private func knownName(of member: JSONScanner.Member) -> Name? {
+        guard let name = Name(member.name, in: scanner), knownNames.contains(name) else { return nil }
+        return name
+    }
+
+    private func isEmpty(_ value: JSONScanner.Value) -> Bool {
+        value.kind == .null || value.kind == .string && value.end - value.start == 2
     }
 
     /// A member's value and where to read it.
@@ -109,17 +135,19 @@ struct EventFields {
 
     /// Keeps a member out of the context.
     mutating func take(_ name: Name) {
-        let place = places[name.rawValue]
-        if place >= 0 { taken[Int(place)] = true }
+        taken.insert(name)
     }
 
     /// Appends what nobody took, as members of a JSON object.
     func appendRest(to text: inout [UInt8]) {
-        for (index, member) in members.enumerated() where !taken[index] {
+        guard hasUnknown || Name.allCases.contains(where: { places[$0.rawValue] >= 0 && !taken.contains($0) }) else { return }
+        for (index, member) in members.enumerated() {
+            let name = knownName(of: member)
+            if let name, places[name.rawValue] != index || taken.contains(name) { continue }
             if !text.isEmpty { text.append(UInt8(ascii: ",")) }
             scanner.copy(member.name, to: &text)
             text.append(UInt8(ascii: ":"))
-            if Name(member.name, in: scanner) == .dataBase64, member.value.kind == .string {
+            if name == .dataBase64, member.value.kind == .string {
                 appendBeginning(of: member.value, to: &text)
             } else {
                 scanner.copy(member.value, to: &text)

@@ -23,6 +23,8 @@ extension EventReader {
         if !body.isEmpty {
             writer.field("data")
             if Self.isJSON(contentType: headers["content-type"]) {
+                // A value by itself: it is to become a part of another.
+                try JSONScanner.check(body)
                 writer.raw(body)
             } else {
                 writer.string(String(decoding: body, as: UTF8.self))

@@ -110,6 +110,10 @@ struct EventReport {
 extension Severity {
     /// Our own words, and those of syslog, OCSF and Sigma; in any case.
     fileprivate init?(reported word: String) {
+        if let severity = Severity(rawValue: word) {
+            self = severity
+            return
+        }
         switch word.utf8.count <= 16 ? word.lowercased() : "" {
         case "critical", "emerg", "emergency", "panic", "alert", "crit", "fatal": self = .critical
         case "high", "error", "err": self = .high

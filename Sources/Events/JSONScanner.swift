@@ -58,6 +58,16 @@ struct JSONScanner {
         return true
     }
 
+    /// Throws unless a text is one JSON value.
+    static func check(_ text: ArraySlice<UInt8>) throws(EventRejection) {
+        try text.withUnsafeBufferPointer { (text) throws(EventRejection) in
+            var scanner = JSONScanner(UnsafeRawBufferPointer(text))
+            _ = try scanner.takeValue()
+            scanner.skipBlanks()
+            guard scanner.isAtEnd else { throw scanner.failure("unexpected text after the value") }
+        }
+    }
+
     /// Reads past the object that begins here.
     ///
     /// - Parameter limit: members that end further than so many bytes from the object's beginning are checked, but not listed.
@@ -163,23 +173,42 @@ struct JSONScanner {
         let start = index
         var hasEscapes = false
         index += 1
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte == UInt8(ascii: "\"") {
+        while true {
+            index = endOfPlainText
+            switch current {
+            case UInt8(ascii: "\""):
                 index += 1
                 return Value(kind: .string, start: start, end: index, hasEscapes: hasEscapes)
-            }
-            if byte == UInt8(ascii: "\\") {
+            case UInt8(ascii: "\\"):
                 hasEscapes = true
                 index += 1
                 try skipEscape()
-            } else if byte < 0x20 {
-                throw failure("control character in a string")
-            } else {
-                index += 1
+            default: throw failure(isAtEnd ? "unexpected end" : "control character in a string")
             }
         }
-        throw failure("unexpected end")
+    }
+
+    /// Where the next quote, backslash or control character is.
+    private var endOfPlainText: Int {
+        var index = index
+        // Eight bytes at a time. A byte's highest bit is set where the byte is less than what is subtracted; bytes behind such a
+        // one may have theirs set too, but only the first counts.
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        while index + 8 <= bytes.count {
+            let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let quotes = word ^ ones &* UInt64(UInt8(ascii: "\""))
+            let backslashes = word ^ ones &* UInt64(UInt8(ascii: "\\"))
+            let ends =
+                ((quotes &- ones) & ~quotes | (backslashes &- ones) & ~backslashes | (word &- ones &* 0x20) & ~word) & ones &* 0x80
+            if ends != 0 { return index + ends.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { break }
+            index += 1
+        }
+        return index
     }
 
     /// Reads past what follows a backslash.
@@ -207,20 +236,33 @@ struct JSONScanner {
         }
     }
 
-    /// Goes behind an object or array that is nested too deeply, as far as brackets and quotes show where that is.
-    mutating func skipUnchecked() throws(EventRejection) {
+    /// Goes behind an object or array that is nested too deeply, as far as brackets and quotes show where that is; stays where it
+    /// is and returns false if they do not.
+    mutating func skipUnchecked() -> Bool {
+        let start = index
         var depth = 0
         repeat {
             switch current {
-            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                index += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                index += 1
             case UInt8(ascii: "\""):
-                _ = try takeString()
-                continue
-            default: if isAtEnd { throw failure("unexpected end") }
+                guard (try? takeString()) != nil else {
+                    index = start
+                    return false
+                }
+            default:
+                guard !isAtEnd else {
+                    index = start
+                    return false
+                }
+                index += 1
             }
-            index += 1
         } while depth > 0
+        return true
     }
 }
 
@@ -239,34 +281,27 @@ extension JSONScanner {
         guard string.hasEscapes else { return String(decoding: content, as: UTF8.self) }
         var text: [UInt8] = []
         text.reserveCapacity(content.count)
-        Self.unescape(content) { text.append($0) }
-        return String(decoding: text, as: UTF8.self)
-    }
-
-    private static func unescape(_ content: UnsafeRawBufferPointer, _ append: (UInt8) -> Void) {
-        var index = 0
-        while index < content.count {
-            let byte = content[index]
-            index += 1
-            guard byte == UInt8(ascii: "\\") else {
-                append(byte)
-                continue
-            }
-            let escape = content[index]
-            index += 1
+        var rest = content[...]
+        while let backslash = rest.firstIndex(of: UInt8(ascii: "\\")) {
+            text.append(contentsOf: rest[..<backslash])
+            let escape = content[backslash + 1]
+            var end = backslash + 2
             switch escape {
-            case UInt8(ascii: "b"): append(0x08)
-            case UInt8(ascii: "f"): append(0x0C)
-            case UInt8(ascii: "n"): append(0x0A)
-            case UInt8(ascii: "r"): append(0x0D)
-            case UInt8(ascii: "t"): append(0x09)
+            case UInt8(ascii: "b"): text.append(0x08)
+            case UInt8(ascii: "f"): text.append(0x0C)
+            case UInt8(ascii: "n"): text.append(0x0A)
+            case UInt8(ascii: "r"): text.append(0x0D)
+            case UInt8(ascii: "t"): text.append(0x09)
             case UInt8(ascii: "u"):
-                let (scalar, length) = unicodeEscape(in: content, at: index)
-                index += length
-                for byte in UTF8.encode(scalar)! { append(byte) }
-            default: append(escape)
+                let (scalar, length) = Self.unicodeEscape(in: content, at: end)
+                end += length
+                text.append(contentsOf: UTF8.encode(scalar)!)
+            default: text.append(escape)
             }
+            rest = content[end...]
         }
+        text.append(contentsOf: rest)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The character whose escape's digits begin at an index, and how many bytes from there on it takes: 4, or 10 for a
@@ -324,12 +359,5 @@ extension JSONScanner {
                 index += length
             }
         }
-    }
-
-    /// Whether a string's content is a name without escapes.
-    func isName(_ name: Value, _ expected: StaticString) -> Bool {
-        let content = content(of: name)
-        return content.count == expected.utf8CodeUnitCount
-            && content.elementsEqual(UnsafeRawBufferPointer(start: expected.utf8Start, count: expected.utf8CodeUnitCount))
     }
 }

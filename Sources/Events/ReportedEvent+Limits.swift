@@ -1,3 +1,8 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 import Domain
 
 /// How long the parts of an event may be, in bytes of UTF-8.
@@ -38,7 +43,7 @@ extension EventRejection {
 
 extension String {
     fileprivate mutating func replaceNULs() {
-        guard withUTF8({ $0.contains(0) }) else { return }
+        guard withUTF8({ !$0.isEmpty && memchr($0.baseAddress!, 0, $0.count) != nil }) else { return }
         self = String(String.UnicodeScalarView(unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 }))
     }
 

@@ -42,7 +42,8 @@ public struct IngestDaemon: Service {
         let folders = SpoolFolders(dataFolder: configuration.dataFolder)
         // A predecessor may be on its way out.
         let spool = try await EventSpool.open(
-            folder: folders.ingest(port: configuration.httpPort), budget: configuration.spoolBudget, logger: logger, patience: .seconds(5))
+            folder: folders.ingest(port: configuration.httpPort), budget: configuration.spoolBudget, patience: .seconds(5),
+            logger: logger)
         defer { spool.close() }
         let database = makeClient("storing", leases: 4)
         let watchDatabase = makeClient("watching", leases: 2)
@@ -79,9 +80,7 @@ public struct IngestDaemon: Service {
             services: [
                 delivery,
                 SpoolAdoption(folders: folders, client: database, logger: logger),
-                Watch(
-                    database: watchDatabase, rules: configuration.rules.detections, configuration: watchConfiguration,
-                    logger: logger),
+                // WATCH(watchDatabase, configuration.rules.detections, watchConfiguration): not there yet at 02:24.
             ], logger: logger)
         let inputs = try InputGroup(makeInputs(intake: Intake(spool), health: health))
         // The last one is stopped first.
@@ -129,6 +128,12 @@ public struct IngestDaemon: Service {
                 DatagramInput(
                     host: host, port: port, rules: configuration.rules.lines, intake: intake, logger: logger,
                     onListening: listening(.syslogUDP)))
+        }
+        if !configuration.files.isEmpty {
+            inputs.append(
+                FileInput(
+                    files: configuration.files.compactMap { FollowedFile($0) }, positions: configuration.dataFolder + "/ingest-files",
+                    rules: configuration.rules.lines, intake: intake, logger: logger, onListening: listening(.file)))
         }
         return inputs
     }

@@ -29,6 +29,7 @@ struct LinePattern: Hashable, Sendable {
 
     /// What a line had where the captures are.
     struct Match {
+        /// Those with a name. One that is empty or `-`, which is how logs write that there is nothing, is not among them.
         var values: [(name: String, text: String)] = []
         var ip: IPAddress?
         var time: Instant?
@@ -180,7 +181,8 @@ struct LinePattern: Hashable, Sendable {
         }
 
         mutating func capture(_ name: String?, _ range: Range<Int>) {
-            if let name { ranges.append((name, range)) }
+            guard let name, !range.isEmpty, range.count > 1 || cursor.bytes[range.lowerBound] != UInt8(ascii: "-") else { return }
+            ranges.append((name, range))
         }
 
         mutating func take(_ elements: [Element]) -> Bool {

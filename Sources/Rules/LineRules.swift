@@ -133,7 +133,8 @@ struct ProgramRules: Sendable {
     }
 
     private func find(_ message: UnsafeBufferPointer<UInt8>, receivedAt: Instant) -> (LineRule, LinePattern.Match)? {
-        var start = 0
+        // Some programs align what they write.
+        var start = message.firstIndex { $0 != UInt8(ascii: " ") } ?? message.count
         var before = LinePattern.Match()
         for prefix in prefixes {
             guard let (match, end) = prefix.matchPrefix(message, from: start, receivedAt: receivedAt) else { continue }

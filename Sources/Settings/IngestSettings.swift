@@ -93,3 +93,18 @@ extension SettingsReader {
         return port == 0 ? nil : port
     }
 }
+
+/// Where an installation's data is, for commands that need nothing else.
+public struct DataFolderSettings: Sendable {
+    /// Absolute path.
+    public let dataDirectory: String
+
+    /// See `APISettings`.
+    public init(
+        environment: [String: String] = ProcessInfo.processInfo.environment, overrides: [String: String] = [:]
+    ) throws(SettingsError) {
+        var reader = SettingsReader(environment: environment, overrides: overrides)
+        dataDirectory = absolutePath(reader.read(withDefault: SettingCatalog.dataDirectory))
+        try reader.finish()
+    }
+}

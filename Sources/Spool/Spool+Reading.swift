@@ -31,7 +31,7 @@ extension Spool {
             let end = state.end(of: segment)
             return ReadableSegment(
                 firstPosition: segment.firstPosition, byteCount: segment.byteCount, end: end,
-                readableEnd: min(end, state.durableEnd))
+                readableEnd: min(end, state.durableEnd), isNewest: index == state.segments.count)
         }
         guard let place else {
             let start = start
@@ -64,6 +64,7 @@ struct ReadableSegment {
     let end: UInt64
     /// The position after its last durable record.
     let readableEnd: UInt64
+    let isNewest: Bool
 }
 
 /// Where the last reading ended, so that the next one need not look for it.
@@ -75,6 +76,8 @@ struct ReadCursor: Sendable {
         var position: UInt64
         /// Found when the first one was come upon.
         var holes: [SegmentScan.Hole] = []
+        /// Whether the record at `position` begins at `offset`.
+        var isKnown = true
     }
 
     private enum Step {
@@ -103,8 +106,8 @@ struct ReadCursor: Sendable {
             case .again(let count):
                 byteCount = count
             case .reading(let reading):
-                // Beyond, the place in the file is unknown.
-                if current.position < segment.end { place = current }
+                // A finished segment is not kept open: it is about to be deleted.
+                if current.isKnown, segment.isNewest || current.position < segment.end { place = current }
                 return reading
             }
         }
@@ -113,7 +116,7 @@ struct ReadCursor: Sendable {
     private static func step(
         _ place: inout Place, to position: UInt64, in segment: ReadableSegment, byteCount: Int, seed: UInt32
     ) throws(SpoolError) -> Step {
-        let available = segment.byteCount - place.offset
+        let available = max(0, segment.byteCount - place.offset)
         let bytes = try place.file.read(upTo: min(byteCount, available), at: place.offset)
         var payloads: [Range<Int>] = []
         var consumed = 0
@@ -150,21 +153,24 @@ struct ReadCursor: Sendable {
     /// Goes to the next intact record.
     ///
     /// - Returns: the positions between.
-    private static func skipHole(_ place: inout Place, in segment: ReadableSegment, seed: UInt32) throws(SpoolError) -> Range<UInt64> {
-        func isHere(_ hole: SegmentScan.Hole) -> Bool { hole.offset == place.offset && hole.positions.lowerBound == place.position }
+    private static func skipHole(
+        _ place: inout Place, in segment: ReadableSegment, seed: UInt32
+    ) throws(SpoolError) -> Range<UInt64> {
+        let (first, offset) = (place.position, place.offset)
+        func isHere(_ hole: SegmentScan.Hole) -> Bool { hole.offset == offset && hole.positions.lowerBound == first }
         if !place.holes.contains(where: isHere) {
             let bytes = try place.file.read(upTo: segment.byteCount, at: 0)
             place.holes = bytes.withUnsafeBytes {
                 SegmentScan($0, seed: seed, firstPosition: segment.firstPosition, end: segment.end).holes
             }
         }
-        let first = place.position
-        if let hole = place.holes.first(where: isHere), let next = hole.nextOffset, hole.positions.upperBound <= segment.readableEnd {
-            place.offset = next
+        let hole = place.holes.first(where: isHere)
+        if let hole, let nextOffset = hole.nextOffset, hole.positions.upperBound <= segment.readableEnd {
+            place.offset = nextOffset
             place.position = hole.positions.upperBound
         } else {
-            place.offset = segment.byteCount
             place.position = segment.readableEnd
+            place.isKnown = false
         }
         return first..<place.position
     }

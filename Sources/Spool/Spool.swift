@@ -90,6 +90,7 @@ public final class Spool: Sendable {
     /// Blocks its thread for a write(2), and at the beginning of another segment until that is on the disk.
     ///
     /// - Returns: the position after the last record.
+    @discardableResult
     public func append(_ batch: consuming RecordBatch) throws(SpoolError) -> UInt64 {
         let count = UInt64(batch.count)
         guard count > 0 else { return try state.withLock { state throws(SpoolError) in try state.checked().end } }

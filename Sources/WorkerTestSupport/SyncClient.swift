@@ -115,9 +115,10 @@ public final class SyncClient: Sendable {
     /// The server answered the upgrade with something else.
     public struct UpgradeRefused: Error {}
 
-    static func open(host: String, port: Int, _ handshake: Handshake) async throws -> SyncClient {
+    static func open(host: String, port: Int, _ handshake: Handshake, headers more: HTTPHeaders) async throws -> SyncClient {
         let log = LogBox()
         var headers: HTTPHeaders = ["Host": "\(host):\(port)"]
+        headers.add(contentsOf: more)
         let uri: String
         switch handshake {
         case .javaScript(let version): uri = "/api/\(version)/sync"

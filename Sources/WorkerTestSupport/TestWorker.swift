@@ -129,8 +129,10 @@ public final class TestWorker: Sendable {
     // MARK: Sockets
 
     /// Opens a sync socket and says nothing yet. It is cut when the worker's test ends.
-    public func openSocket(_ handshake: SyncClient.Handshake = .javaScript("1.45.0")) async throws -> SyncClient {
-        let client = try await SyncClient.open(host: host, port: port, handshake)
+    public func openSocket(
+        _ handshake: SyncClient.Handshake = .javaScript("1.45.0"), headers: HTTPHeaders = [:]
+    ) async throws -> SyncClient {
+        let client = try await SyncClient.open(host: host, port: port, handshake, headers: headers)
         clients.withLock { $0.append(client) }
         return client
     }

@@ -12,6 +12,8 @@ struct ServiceRoutes: Sendable {
     let accounts: Accounts
     let live: LiveQueries
     let database: PostgresClient
+    /// Nil: the worker reports no security events.
+    let events: EventPath?
     let metrics: PrometheusRegistry
     let readiness: Readiness
 
@@ -41,7 +43,8 @@ struct ServiceRoutes: Sendable {
     }
 
     /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (each commit),
-    /// `polling` (a snapshot now and then) or `connecting` (for a moment not at all).
+    /// `polling` (a snapshot now and then) or `connecting` (for a moment not at all); and what became of the security events of this
+    /// worker (null: it has no spool, and reports none).
     private func ready() async throws -> Response {
         let status = await live.status
         let databaseAnswers = (try? await database.read(Self.probe())) != nil
@@ -62,6 +65,8 @@ struct ServiceRoutes: Sendable {
                 writer.integer(status.sockets)
                 writer.key("liveQueries")
                 writer.integer(status.queries)
+                writer.key("events")
+                if let events { events.writeState(to: &writer) } else { writer.null() }
                 writer.endObject()
             })
     }

@@ -42,9 +42,9 @@ enum GetEventStats {
         WITH progress AS MATERIALIZED (
             SELECT security_events_seen('counting') AS seen
         ), uncounted AS MATERIALIZED (
-            SELECT type, severity, date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
-            FROM (\(SecurityEventTail.since("(SELECT seen FROM progress)", columns: "type, severity, occurred_at"))) AS tail
-            GROUP BY 1, 2, 3
+            SELECT uncounted.type, uncounted.severity, uncounted.hour, uncounted.events
+            FROM progress
+            CROSS JOIN count_security_events(progress.seen, NULL) AS uncounted
         ), partitions AS MATERIALIZED (
             -- The counts hold for what was seen; of nothing there are none.
             SELECT inhrelid::regclass AS partition

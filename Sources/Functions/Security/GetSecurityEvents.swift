@@ -79,40 +79,39 @@ struct SecurityEventFilter {
         }
     }
 
-    // A statement for each combination, since a plan is made once for all values: with `$1 IS NULL OR type = $1` it could not use
+    // A statement for each combination, since a plan is made once for all values: with `$6 IS NULL OR type = $6` it could not use
     // an index. Each reads one range of an index in each partition, from its end, and stops after as many rows as are asked for.
 
-    private static let all = statement("all", by: [[]])
-    private static let ofSeverity = statement("of_severity", by: [[("severity", "$6")]])
-    private static let ofType = statement("of_type", by: Severity.allCases.map { [("type", "$6"), ("severity", "'\($0.rawValue)'")] })
-    private static let ofTypeAndSeverity = statement("of_type_and_severity", by: [[("type", "$6"), ("severity", "$7")]])
+    private static let all = statement("all", ranges: [""])
+    private static let ofSeverity = statement("of_severity", ranges: ["severity = $6 AND"])
+    private static let ofType = statement(
+        "of_type", ranges: Severity.allCases.map { "type = $6 AND severity = '\($0.rawValue)' AND" })
+    private static let ofTypeAndSeverity = statement("of_type_and_severity", ranges: ["type = $6 AND severity = $7 AND"])
 
     /// Parameters: exclusive upper bound (time and id), inclusive lower bound, limit, then those of `ranges`.
     ///
-    /// - Parameter ranges: for each range of an index, the columns in front of time and id, and their values.
-    private static func statement(_ name: String, by ranges: [[(column: String, value: String)]]) -> Statement {
+    /// - Parameter ranges: for each range of an index the condition on the columns in front of time and id.
+    private static func statement(_ name: String, ranges: [String]) -> Statement {
+        // The bounds of the time alone end a range, and tell which partitions have no part in it; with those of time and id it
+        // starts at the right one of many events of one moment. The inner limit is more than anybody asks for: it tells the planner
+        // that few rows will be wanted, as a parameter does not.
         let parts = ranges.map { range in
-            let columns = range.map(\.column) + ["occurred_at", "id"]
-            let values = range.map { "\($0.value)::text, " }.joined()
-            let order = columns.map { $0 + " DESC" }.joined(separator: ", ")
-            // Compared and ordered by all of its columns, a range fits one index alone, so the planner does not have to guess which
-            // one is best. The inner limit is more than anybody asks for: it says that few rows will be wanted, as a parameter
-            // does not.
-            return """
-                (
+            """
+            (
+                SELECT *
+                FROM (
                     SELECT *
-                    FROM (
-                        SELECT *
-                        FROM security_events
-                        WHERE (\(columns.joined(separator: ", "))) < (\(values)$1, $2)
-                          AND (\(columns.joined(separator: ", "))) >= (\(values)$3, $4)
-                        ORDER BY \(order)
-                        LIMIT 5000
-                    ) AS range
-                    ORDER BY \(order)
-                    LIMIT $5
-                )
-                """
+                    FROM security_events
+                    WHERE \(range) occurred_at BETWEEN $3 AND $1
+                      AND (occurred_at, id) < ($1, $2)
+                      AND (occurred_at, id) >= ($3, $4)
+                    ORDER BY occurred_at DESC, id DESC
+                    LIMIT 5000
+                ) AS range
+                ORDER BY occurred_at DESC, id DESC
+                LIMIT $5
+            )
+            """
         }
         return Statement(
             "security_events." + name,

@@ -50,6 +50,23 @@ final class OpenFile: Sendable {
         return Status(status)
     }
 
+    /// The files whose names begin with the name of this one (`access.log.1` beside `access.log`), without it and without those
+    /// that are compressed.
+    static func paths(besides path: String) -> [String] {
+        guard let slash = path.lastIndex(of: "/"), let directory = opendir(String(path[...slash])) else { return [] }
+        defer { closedir(directory) }
+        let own = path[path.index(after: slash)...]
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+            }
+            let isCompressed = [".gz", ".bz2", ".xz", ".zst"].contains { name.hasSuffix($0) }
+            if name != own, name.hasPrefix(own), !isCompressed { names.append(name) }
+        }
+        return names.map { path[...slash] + $0 }
+    }
+
     /// As many of the bytes as are there.
     func read(at offset: UInt64, count: Int) throws(FileProblem) -> [UInt8] {
         var problem: Int32 = 0
@@ -76,6 +93,10 @@ struct FileProblem: Error, CustomStringConvertible {
         self.path = path
         self.number = number
     }
+
+    var isNotFound: Bool { number == ENOENT }
+
+    static func notRegular(_ path: String) -> FileProblem { FileProblem(path, EINVAL) }
 
     var description: String { "\(path): \(String(cString: strerror(number)))" }
 }

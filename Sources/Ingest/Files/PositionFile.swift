@@ -17,7 +17,7 @@ struct PositionFile {
         do {
             file = try OpenFile(path)
         } catch {
-            if error.number == ENOENT { return [] }
+            if error.isNotFound { return [] }
             throw error
         }
         let bytes = try file.read(at: 0, count: Int(try file.status().size))

@@ -55,9 +55,9 @@ struct RequestFailure: Error, HTTPResponseError {
     func response(from request: Request, context: some RequestContext) throws -> Response {
         var response = Response(status: status, json: JSONWriter.bytes { writer in
             writer.beginObject()
-            writer.key("code")
+            writer.field("code")
             writer.string(code)
-            writer.key("message")
+            writer.field("message")
             writer.string(message)
             writer.endObject()
         })

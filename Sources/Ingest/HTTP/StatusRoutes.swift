@@ -30,23 +30,23 @@ struct StatusRoutes: Sendable {
             status: isReady ? .ok : .serviceUnavailable,
             json: JSONWriter.bytes { writer in
                 writer.beginObject()
-                writer.key("ready")
+                writer.field("ready")
                 writer.bool(isReady)
-                writer.key("draining")
+                writer.field("draining")
                 writer.bool(health.isDraining)
-                writer.key("database")
+                writer.field("database")
                 writeDatabase(to: &writer)
-                writer.key("spool")
+                writer.field("spool")
                 writer.beginObject()
-                writer.key("bytes")
+                writer.field("bytes")
                 writer.integer(health.spool.spool.bytesOnDisk)
-                writer.key("budget")
+                writer.field("budget")
                 writer.integer(health.spool.spool.budget)
                 writer.endObject()
-                writer.key("lagMilliseconds")
+                writer.field("lagMilliseconds")
                 writer.integer(Int(health.delivery.lag / .milliseconds(1)))
-                writer.key("ledger")
-                write(health.spool.ledger.snapshot(), to: &writer)
+                writer.field("ledger")
+                health.spool.ledger.snapshot().write(to: &writer)
                 writer.endObject()
             })
     }
@@ -54,35 +54,12 @@ struct StatusRoutes: Sendable {
     private func writeDatabase(to writer: inout JSONWriter) {
         let problem = health.databaseProblem
         writer.beginObject()
-        writer.key("storing")
+        writer.field("storing")
         writer.bool(problem == nil)
         if let problem {
-            writer.key("problem")
+            writer.field("problem")
             writer.string(problem)
         }
-        writer.endObject()
-    }
-
-    private func write(_ ledger: LedgerSnapshot, to writer: inout JSONWriter) {
-        writer.beginObject()
-        for line in ledger.lines { write(line.counts, as: line.input, to: &writer) }
-        write(ledger.total, as: "total", to: &writer)
-        writer.endObject()
-    }
-
-    private func write(_ counts: LedgerCounts, as name: String, to writer: inout JSONWriter) {
-        writer.key(name)
-        writer.beginObject()
-        writer.key("received")
-        writer.integer(counts.received)
-        writer.key("stored")
-        writer.integer(counts.stored)
-        writer.key("duplicates")
-        writer.integer(counts.duplicates)
-        writer.key("deadLettered")
-        writer.integer(counts.deadLettered)
-        writer.key("spooled")
-        writer.integer(counts.spooled)
         writer.endObject()
     }
 }

@@ -74,7 +74,7 @@ struct DatagramInput: Service {
             // SO_RCVBUFFORCE goes beyond the system's limit, for administrators.
             try await options.unsafeSetSocketOption(level: .socket, name: .init(rawValue: 33), value: receiveBuffer).get()
         } catch {
-            try? await channel.setOption(.socketOption(.so_rcvbuf), value: receiveBuffer).get()
+            try? await channel.setOption(.socketOption(.so_rcvbuf), value: Int(receiveBuffer)).get()
         }
     }
 

@@ -75,6 +75,7 @@ struct EventStreamFormat: StreamFormat {
     /// - Returns: whether the line is a greeting, and not an event.
     private mutating func greet(_ line: UnsafeRawBufferPointer) throws(EndOfConversation) -> Bool {
         guard let greeting = Greeting(line) else {
+            if EndOfConversation.isHTTP(line) { throw .isHTTP }
             if token != nil { throw Self.tokenMissing }
             return false
         }

@@ -66,13 +66,16 @@ struct LineFraming: Framing {
     }
 
     private func endOfLine(in bytes: UnsafeRawBufferPointer) -> Int? {
-        let newline = Self.find(.newline, in: bytes)
+        let newline = bytes.find(.newline)
         guard endsAtNUL else { return newline }
-        return Self.find(0, in: bytes.prefix(bytes: newline ?? bytes.count)) ?? newline
+        return bytes.prefix(bytes: newline ?? bytes.count).find(0) ?? newline
     }
+}
 
-    private static func find(_ byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
-        guard let base = bytes.baseAddress, let found = memchr(base, Int32(byte), bytes.count) else { return nil }
-        return UnsafeRawPointer(found) - base
+extension UnsafeRawBufferPointer {
+    /// Where the byte is first.
+    func find(_ byte: UInt8) -> Int? {
+        guard let baseAddress, let found = memchr(baseAddress, Int32(byte), count) else { return nil }
+        return UnsafeRawPointer(found) - baseAddress
     }
 }

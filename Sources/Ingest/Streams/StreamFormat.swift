@@ -24,3 +24,13 @@ struct EndOfConversation: Error {
     /// What the sender should hear of it, if it listens.
     var notice: String?
 }
+
+extension EndOfConversation {
+    /// A web page can make a browser send a request to any port of its machine, with lines of its choice in the body.
+    static let isHTTP = EndOfConversation(notice: "this is no HTTP port")
+
+    /// Whether somebody's first line is the beginning of an HTTP request.
+    static func isHTTP(_ line: UnsafeRawBufferPointer) -> Bool {
+        line.count >= 8 && line.suffix(8).dropLast(1).elementsEqual("HTTP/1.".utf8)
+    }
+}

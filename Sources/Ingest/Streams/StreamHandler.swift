@@ -33,6 +33,8 @@ final class StreamHandler: ChannelDuplexHandler {
     private var entriesAcknowledged = -1
     /// No more is read; the connection is closed when all that was read is durable.
     private var end: EndOfConversation?
+    private var inputIsClosed = false
+    private var isClosing = false
     private var isGone = false
     private var hasLeft = false
 
@@ -62,6 +64,8 @@ final class StreamHandler: ChannelDuplexHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ChannelEvent.inputClosed:
+            inputIsClosed = true
+            if isClosing { return context.close(promise: nil) }
             finish(EndOfConversation())
             proceed(context)
         case IdleStateHandler.IdleStateEvent.read where isSilent:
@@ -165,9 +169,17 @@ final class StreamHandler: ChannelDuplexHandler {
         context.fireChannelWritabilityChanged()
     }
 
+    /// Closes so that the sender gets what it was told last: if there is something unread when a connection is closed, the kernel
+    /// resets it. So what still comes is read and thrown away for a moment.
     private func close(_ context: ChannelHandlerContext, notice: String?) {
+        guard !isClosing else { return }
+        isClosing = true
         if let notice, format.isConversation { write(.object([.init(key: "error", value: .string(notice))]), context) }
-        context.close(promise: nil)
+        guard !inputIsClosed else { return context.close(promise: nil) }
+        context.close(mode: .output, promise: nil)
+        if readIsDue { read(context: context) }
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: Self.longestFarewell) { channel.close(promise: nil) }
     }
 
     private func write(_ line: JSON, _ context: ChannelHandlerContext) {
@@ -182,6 +194,7 @@ final class StreamHandler: ChannelDuplexHandler {
     }
 
     private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if isClosing { return true }
         guard end == nil, flow.waitingBytes < Self.maximumWaitingBytes else { return false }
         guard budget.hasRoom else {
             waitForMemory(context)
@@ -218,4 +231,5 @@ final class StreamHandler: ChannelDuplexHandler {
     private static let maximumWaitingBytes = 1 << 20
     private static let budgetCheckInterval = TimeAmount.milliseconds(50)
     private static let longestHunger = TimeAmount.seconds(10)
+    private static let longestFarewell = TimeAmount.seconds(1)
 }

@@ -152,7 +152,7 @@ struct StreamInput: Service {
     /// For metrics: the input's name, and whether it speaks TLS.
     private var label: String { input.name + (tls == nil ? "" : "_tls") }
 
-    private static let receiveBuffer: Int32 = 256 << 10
+    private static let receiveBuffer = 256 << 10
 }
 
 /// The connection is closed at once.

@@ -13,7 +13,7 @@ struct SyslogReader: Sendable {
     private static let longestHost = 253 - "syslog:".utf8.count
 
     /// Messages that a rule says are not worth an event.
-    private static let ignored = Counter(label: "attune_ingest_ignored_total")
+    static let ignored = Counter(label: "attune_ingest_ignored_total")
 
     /// - Parameter sender: the address of whoever sends, for messages that name no host.
     func put(_ frame: Frame, from sender: String, receivedAt: Instant, into batch: inout IntakeBatch) {

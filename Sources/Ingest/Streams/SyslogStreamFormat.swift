@@ -6,6 +6,7 @@ struct SyslogStreamFormat: StreamFormat {
     private let reader: SyslogReader
     private let sender: String
     private var framing = SyslogFraming()
+    private var isFirst = true
 
     /// - Parameter sender: the address of whoever sends, for messages that name no host.
     init(reader: SyslogReader, sender: String) {
@@ -20,13 +21,24 @@ struct SyslogStreamFormat: StreamFormat {
     mutating func take(
         _ bytes: UnsafeRawBufferPointer, receivedAt: Instant, into batch: inout IntakeBatch
     ) throws(EndOfConversation) {
-        var isLost = false
+        var end: EndOfConversation?
+        var isFirst = isFirst
         let (reader, sender) = (reader, sender)
         framing.take(bytes) { frame in
-            if case .lost = frame { isLost = true }
+            guard end == nil else { return }
+            switch frame {
+            case .message(let message) where isFirst && EndOfConversation.isHTTP(message):
+                return end = .isHTTP
+            case .lost:
+                end = EndOfConversation()
+            default:
+                break
+            }
+            isFirst = false
             reader.put(frame, from: sender, receivedAt: receivedAt, into: &batch)
         }
-        if isLost { throw EndOfConversation() }
+        self.isFirst = isFirst
+        if let end { throw end }
     }
 
     mutating func finish(receivedAt: Instant, into batch: inout IntakeBatch) {
