@@ -146,6 +146,10 @@ let package = Package(
             ]),
         .executableTarget(name: "check-live", dependencies: ["Checking", argumentParser]),
 
+        // What script/fuzz runs.
+        .target(name: "Fuzzing", dependencies: ["Domain", "Events", "Rules", "Wire"]),
+        .executableTarget(name: "fuzz-events", dependencies: ["Fuzzing", argumentParser]),
+
         // What script/bench measures against.
         .executableTarget(name: "bench-echo", dependencies: [hummingbird, logging], path: "bench/http/echo"),
         .executableTarget(
@@ -197,6 +201,7 @@ let package = Package(
                 crypto, cryptoExtras, nioCore, nioHTTP1, nioPosix,
             ]),
         .testTarget(name: "EventsTests", dependencies: ["Events", "Domain", "Wire"]),
+        .testTarget(name: "FuzzingTests", dependencies: ["Domain", "Events", "Fuzzing", "Postgres", "TestSupport"]),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "Domain", "Development"]),
         .executableTarget(name: "spool-writer", dependencies: ["Spool", logging], path: "Tests/SpoolWriter"),
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "Development", "spool-writer", logging]),

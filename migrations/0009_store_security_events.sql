@@ -48,31 +48,30 @@ CREATE TABLE ingest_ledger (
     CONSTRAINT ingest_ledger_adds_up CHECK (received = stored + duplicates + dead_lettered + spooled)
 );
 
--- What the tasks that go over all stored events have done: all rows that `seen` sees, by `stored_by`.
+-- Which stored events have been counted: those whose `stored_by` the snapshot `seen` sees.
 CREATE TABLE security_event_progress (
-    task       text        NOT NULL,
+    id         boolean     NOT NULL DEFAULT true,
     seen       pg_snapshot NOT NULL,
-    -- The transaction that wrote this row; see security_events_seen.
+    -- The transaction that wrote this row; see counted_security_events.
     written_by xid8        NOT NULL DEFAULT pg_current_xact_id(),
-    CONSTRAINT security_event_progress_pkey PRIMARY KEY (task),
-    CONSTRAINT security_event_progress_task_known CHECK (task IN ('counting', 'detection'))
+    CONSTRAINT security_event_progress_pkey PRIMARY KEY (id),
+    CONSTRAINT security_event_progress_one_row CHECK (id)
 );
-INSERT INTO security_event_progress (task, seen) VALUES ('counting', '1:1:'), ('detection', '1:1:');
+INSERT INTO security_event_progress (seen) VALUES ('1:1:');
 
--- What a task has seen; nothing, if the row was not written by the transaction that it names. So it is in a database that was
--- restored from a dump, where transactions have other numbers, and after somebody has changed the row by hand: `UPDATE
--- security_event_progress SET written_by = '0'` has all events counted anew.
-CREATE FUNCTION security_events_seen(asked_task text) RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
+-- The snapshot of the events that have been counted; one that sees nothing, if its row was not written by the transaction that it
+-- names. So it is in a database that was restored from a dump, where transactions have other numbers, and after somebody has changed
+-- the row by hand: `UPDATE security_event_progress SET written_by = '0'` has all events counted anew.
+CREATE FUNCTION counted_security_events() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN progress.xmin::text::bigint = progress.written_by::text::bigint & 4294967295 THEN progress.seen
         ELSE '1:1:'
     END
     FROM security_event_progress AS progress
-    WHERE progress.task = asked_task
 $$;
 
--- How many of the events that 'counting' has seen are in each partition. The others are counted when asked for. Kept by partition,
--- so that one which is dropped or detached takes its counts with it.
+-- How many of the counted events are in each partition. The others are counted when asked for. Kept by partition, so that one which
+-- is dropped or detached takes its counts with it.
 CREATE TABLE security_event_totals (
     partition regclass NOT NULL,
     type      text     NOT NULL,
@@ -116,8 +115,18 @@ BEGIN
 END;
 $$;
 
--- Up to where a task that has seen `seen` should go next: so that it meets `size` rows and those of the transaction that comes to
--- that number, or to the statement's snapshot if there are fewer.
+-- Whether there are stored events that `seen` does not see.
+CREATE FUNCTION has_new_security_events(seen pg_snapshot) RETURNS boolean
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
+BEGIN
+    RETURN coalesce(
+        (SELECT stored_by >= pg_snapshot_xmax(seen) FROM security_events ORDER BY stored_by DESC LIMIT 1), false)
+        OR EXISTS (SELECT FROM security_events WHERE stored_by = ANY (ARRAY(SELECT pg_snapshot_xip(seen))));
+END;
+$$;
+
+-- Up to where someone who has seen `seen` should go next, to meet `size` rows and the rest of the transaction that comes to that
+-- number: an earlier snapshot than the statement's own, or that, if there are fewer.
 CREATE FUNCTION next_security_events(seen pg_snapshot, size bigint) RETURNS pg_snapshot
 LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
 DECLARE
@@ -172,8 +181,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM old_rows) THEN
         RETURN NULL;
     END IF;
-    PERFORM FROM security_event_progress WHERE task = 'counting' FOR UPDATE;
-    counted := security_events_seen('counting');
+    PERFORM FROM security_event_progress FOR UPDATE;
+    counted := counted_security_events();
     source := 'SELECT occurred_at, type, severity, -1 AS change FROM old_rows WHERE pg_visible_in_snapshot(stored_by, $1)';
     IF TG_OP = 'UPDATE' THEN
         source := source || ' UNION ALL '
@@ -213,7 +222,7 @@ $$;
 
 CREATE FUNCTION security_events_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM security_event_progress WHERE task = 'counting' FOR UPDATE;
+    PERFORM FROM security_event_progress FOR UPDATE;
     DELETE FROM security_event_totals WHERE partition = TG_RELID::regclass;
     DELETE FROM security_event_hours WHERE partition = TG_RELID::regclass;
     RETURN NULL;

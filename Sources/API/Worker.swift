@@ -101,7 +101,14 @@ public struct Worker: Service {
 
     /// Nil, which the log and `/health/ready` tell, if there can be no spool: a full disk must not keep people from talking.
     private static func openEvents(_ configuration: Configuration, database: PostgresClient, logger: Logger) -> EventPath? {
-        nil
+        do {
+            return try EventPath(
+                dataFolder: configuration.dataFolder, port: configuration.server.port, budget: configuration.spoolBudget,
+                database: database, logger: logger)
+        } catch {
+            logger.critical("no spool for security events: this worker reports none", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// Runs until graceful shutdown or cancellation. Refuses to begin on a schema that is not this program's.

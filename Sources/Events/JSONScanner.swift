@@ -198,8 +198,8 @@ struct JSONScanner {
             let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
             let quotes = word ^ ones &* UInt64(UInt8(ascii: "\""))
             let backslashes = word ^ ones &* UInt64(UInt8(ascii: "\\"))
-            let ends =
-                ((quotes &- ones) & ~quotes | (backslashes &- ones) & ~backslashes | (word &- ones &* 0x20) & ~word) & ones &* 0x80
+            let isLess = (quotes &- ones) & ~quotes | (backslashes &- ones) & ~backslashes | (word &- ones &* 0x20) & ~word
+            let ends = isLess & (ones &* 0x80)
             if ends != 0 { return index + ends.trailingZeroBitCount / 8 }
             index += 8
         }

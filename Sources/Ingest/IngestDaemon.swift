@@ -80,7 +80,9 @@ public struct IngestDaemon: Service {
             services: [
                 delivery,
                 SpoolAdoption(folders: folders, client: database, logger: logger),
-                // WATCH(watchDatabase, configuration.rules.detections, watchConfiguration): not there yet at 02:24.
+                Watch(
+                    database: watchDatabase, rules: configuration.rules.detections, configuration: watchConfiguration,
+                    logger: logger),
             ], logger: logger)
         let inputs = try InputGroup(makeInputs(intake: Intake(spool), health: health))
         // The last one is stopped first.

@@ -193,7 +193,8 @@ struct LinePattern: Hashable, Sendable {
                     cursor.index += literal.count
                 case .capture(let kind, let name):
                     let start = cursor.index
-                    guard take(kind, isNamed: name != nil, before: index + 1 < elements.count ? elements[index + 1] : nil) else { return false }
+                    let next = index + 1 < elements.count ? elements[index + 1] : nil
+                    guard take(kind, isNamed: name != nil, before: next) else { return false }
                     capture(name, start..<cursor.index)
                 }
             }

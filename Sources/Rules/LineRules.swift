@@ -65,7 +65,8 @@ public struct RulePlace: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(file):\(line)" }
 }
 
-struct LineRule: Sendable {
+/// A class, since copies of all that is in it would cost more than looking at a line.
+final class LineRule: Sendable {
     enum Form: Sendable {
         case line(LinePattern)
         /// Fields of a JSON object, and what each of them looks like.
@@ -83,6 +84,13 @@ struct LineRule: Sendable {
     /// What has to be true of captures.
     let conditions: [(name: String, values: [ExpectedValue])]
     let outcome: Outcome
+
+    init(place: RulePlace, form: Form, conditions: [(name: String, values: [ExpectedValue])], outcome: Outcome) {
+        self.place = place
+        self.form = form
+        self.conditions = conditions
+        self.outcome = outcome
+    }
 
     func accepts(_ match: LinePattern.Match) -> Bool {
         conditions.allSatisfy { name, values in
@@ -110,19 +118,23 @@ struct ProgramRules: Sendable {
     /// Each of them is taken from the front of the message if it is there.
     private let prefixes: [LinePattern]
     private let jsonRules: [LineRule]
-    private let lineRules: [LineRule]
     /// By a line's first byte, the rules that can match it: few, of many.
-    private let candidates: [[Int]]
+    private let lineRules: [[PatternRules]]
 
     init(prefixes: [LinePattern], rules: [LineRule]) {
         self.prefixes = prefixes
         jsonRules = rules.filter { if case .json = $0.form { true } else { false } }
-        lineRules = rules.filter { if case .line = $0.form { true } else { false } }
-        candidates = (0...UInt8.max).map { [lineRules] byte in
-            lineRules.indices.filter { index in
-                guard case .line(let pattern) = lineRules[index].form else { return false }
-                return pattern.firstByte == nil || pattern.firstByte == byte
+        var groups: [PatternRules] = []
+        for rule in rules {
+            guard case .line(let pattern) = rule.form else { continue }
+            if let last = groups.last, last.pattern == pattern {
+                groups[groups.count - 1] = PatternRules(pattern: pattern, rules: last.rules + [rule])
+            } else {
+                groups.append(PatternRules(pattern: pattern, rules: [rule]))
             }
+        }
+        lineRules = (0...UInt8.max).map { [groups] byte in
+            groups.filter { $0.pattern.firstByte == nil || $0.pattern.firstByte == byte }
         }
     }
 
@@ -149,22 +161,25 @@ struct ProgramRules: Sendable {
                 if let match = rule.match(object, after: before, receivedAt: receivedAt) { return (rule, match) }
             }
         }
-        // Rules that differ in their conditions only stand one behind the other, and what they match is the same.
-        var last: (pattern: LinePattern, match: LinePattern.Match?)?
-        for index in candidates[Int(message[start])] {
-            guard case .line(let pattern) = lineRules[index].form else { continue }
-            let match: LinePattern.Match?
-            if let last, last.pattern == pattern {
-                match = last.match
-            } else {
-                match = pattern.match(message, from: start, receivedAt: receivedAt)
-                if !lineRules[index].conditions.isEmpty { last = (pattern, match) }
-            }
-            guard var match, lineRules[index].accepts(match) else { continue }
+        for candidate in lineRules[Int(message[start])] {
+            guard var match = candidate.pattern.match(message, from: start, receivedAt: receivedAt),
+                let rule = candidate.rules.first(where: { $0.accepts(match) })
+            else { continue }
             match.merge(before)
-            return (lineRules[index], match)
+            return (rule, match)
         }
         return nil
+    }
+}
+
+/// Rules that stand one behind the other and differ in their conditions only.
+private final class PatternRules: Sendable {
+    let pattern: LinePattern
+    let rules: [LineRule]
+
+    init(pattern: LinePattern, rules: [LineRule]) {
+        self.pattern = pattern
+        self.rules = rules
     }
 }
 

@@ -153,20 +153,22 @@ public enum SyslogParser {
         while cursor.take(UInt8(ascii: " ")) {}
     }
 
-    /// Cisco's `45: `, `: `, and the `*` or `.` of a clock that is not set.
+    /// Cisco's `45: ` and `: `.
     private static func skipSequenceNumber(_ cursor: inout ByteCursor) {
         let start = cursor.index
         _ = cursor.takeNumber(digits: 1...12)
         if cursor.take(UInt8(ascii: ":")) { skipBlanks(&cursor) } else { cursor.index = start }
-        if !cursor.take(UInt8(ascii: "*")) { _ = cursor.take(UInt8(ascii: ".")) }
     }
 
     /// Up to the next field. When it returns nil, nothing has been read.
     private static func readTimestamp(_ cursor: inout ByteCursor, receivedAt: Instant) -> Instant? {
         let start = cursor.index
+        // Cisco's marks of a clock that is not set.
+        if !cursor.take(UInt8(ascii: "*")) { _ = cursor.take(UInt8(ascii: ".")) }
+        let beginning = cursor.index
         var time = LogTime.readMonthFirst(&cursor, receivedAt: receivedAt)
         if time == nil {
-            cursor.index = start
+            cursor.index = beginning
             time = LogTime.readYearFirst(&cursor)
         }
         guard let time, cursor.isAtEnd || cursor.next == UInt8(ascii: " ") || cursor.next == UInt8(ascii: ":") else {

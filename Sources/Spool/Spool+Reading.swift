@@ -70,7 +70,7 @@ struct ReadableSegment {
 /// Where the last reading ended, so that the next one need not look for it.
 struct ReadCursor: Sendable {
     private struct Place {
-        let file: SegmentFile
+        let file: OpenFile
         let segment: UInt64
         var offset = SegmentHeader.size
         var position: UInt64

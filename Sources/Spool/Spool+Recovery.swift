@@ -12,7 +12,7 @@ struct RecoveredSpool {
     /// Never empty.
     let segments: [Segment]
     /// The last segment's.
-    let newestFile: SegmentFile
+    let newestFile: OpenFile
     /// The position after the last record.
     let end: UInt64
 }
@@ -103,19 +103,15 @@ extension SpoolFolder {
     /// Cuts off what was not written to the end, and makes the rest durable.
     private func recoverNewest(
         _ position: UInt64?, id: SpoolID, logger: Logger
-    ) throws(SpoolError) -> (SegmentFile, byteCount: Int, end: UInt64) {
-        guard let position else {
-            return (try createSegment(SegmentHeader(spool: id, firstPosition: 0)), SegmentHeader.size, 0)
-        }
+    ) throws(SpoolError) -> (OpenFile, byteCount: Int, end: UInt64) {
+        guard let position else { return try begin(SegmentHeader(spool: id, firstPosition: 0)) }
         let file = try openSegment(position, flags: O_RDWR)
         let bytes = try file.read(upTo: try file.size(), at: 0)
+        // Making it was interrupted.
+        if bytes.count < SegmentHeader.size { return try begin(SegmentHeader(spool: id, firstPosition: position)) }
+        let metadata = Segment(firstPosition: position, byteCount: bytes.count).metadata
         let scan = bytes.withUnsafeBytes {
             SegmentScan($0, seed: id.checksumSeed, firstPosition: position, end: nil)
-        }
-        let metadata = Segment(firstPosition: position, byteCount: bytes.count).metadata
-        // Making it was interrupted.
-        if bytes.count < SegmentHeader.size {
-            return (try createSegment(SegmentHeader(spool: id, firstPosition: position)), SegmentHeader.size, position)
         }
         for hole in scan.holes {
             logger.error(
@@ -132,9 +128,16 @@ extension SpoolFolder {
         try synchronize()
         return (file, bytes.count - scan.tornBytes, scan.end)
     }
+
+    private func begin(_ header: SegmentHeader) throws(SpoolError) -> (OpenFile, byteCount: Int, end: UInt64) {
+        let file = try createSegment(header)
+        try file.synchronize()
+        try synchronize()
+        return (file, SegmentHeader.size, header.firstPosition)
+    }
 }
 
-extension SegmentFile {
+extension OpenFile {
     /// Makes it a segment without records.
     func reset(to header: SegmentHeader) throws(SpoolError) {
         try truncate(to: SegmentHeader.size)

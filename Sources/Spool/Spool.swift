@@ -28,6 +28,7 @@ public final class Spool: Sendable {
         }
     }
 
+    /// Made at the first opening of the folder.
     public let id: SpoolID
     /// What all segments together may take, in bytes.
     public let budget: Int
@@ -54,8 +55,8 @@ public final class Spool: Sendable {
     ///
     /// Throws `.inUse` while another process, or another object of this one, has the folder.
     public init(_ configuration: Configuration, logger: Logger) throws(SpoolError) {
-        let folder = SpoolFolder(path: configuration.folder)
-        try folder.create()
+        try SpoolFolder.create(configuration.folder)
+        let folder = try SpoolFolder(path: configuration.folder)
         lock = try FolderLock(folder)
         let recovered = try folder.recover(logger: logger)
         id = recovered.id
@@ -87,7 +88,8 @@ public final class Spool: Sendable {
     /// Adds all the records, or none when it throws. When it returns they survive the end of the process; `waitUntilDurable`
     /// tells when they survive a power failure.
     ///
-    /// Blocks its thread for a write(2), and at the beginning of another segment until that is on the disk.
+    /// Blocks its thread for a write(2), and at the beginning of another segment until that is on the disk. A batch that is
+    /// larger than the budget is `.full` for ever.
     ///
     /// - Returns: the position after the last record.
     @discardableResult
@@ -137,7 +139,7 @@ public final class Spool: Sendable {
     /// the newest segment can have an unfinished end.
     func beginSegment(at position: UInt64) throws(SpoolError) {
         try synchronize()
-        let file: SegmentFile
+        let file: OpenFile
         do {
             file = try folder.createSegment(SegmentHeader(spool: id, firstPosition: position))
         } catch {
@@ -148,6 +150,13 @@ public final class Spool: Sendable {
             } catch let second {
                 fail(second, "cannot remove a half-made segment from the spool")
             }
+            throw error
+        }
+        do {
+            try file.synchronize()
+            try folder.synchronize()
+        } catch {
+            fail(error, "cannot make a segment of the spool durable")
             throw error
         }
         state.withLock { state in

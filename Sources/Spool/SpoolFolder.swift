@@ -8,6 +8,13 @@ import Darwin
 /// other names are left alone.
 struct SpoolFolder: Sendable {
     let path: String
+    /// Stays open, so that a process that has used up its file descriptors can still make names durable.
+    private let directory: OpenFile
+
+    init(path: String) throws(SpoolError) {
+        self.path = path
+        directory = try OpenFile(path, flags: O_RDONLY | O_DIRECTORY)
+    }
 
     private var identityPath: String { path + "/identity" }
 
@@ -19,7 +26,7 @@ struct SpoolFolder: Sendable {
     }
 
     /// Makes the folder, and those that it stands in, durably. Others than the owner cannot enter.
-    func create() throws(SpoolError) {
+    static func create(_ path: String) throws(SpoolError) {
         var end = path.startIndex
         while end < path.endIndex {
             end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
@@ -35,34 +42,31 @@ struct SpoolFolder: Sendable {
 
     /// Makes the names of the files durable.
     func synchronize() throws(SpoolError) {
-        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { throw SpoolError(errno: errno) }
-        defer { close(folder) }
-        guard fsync(folder) == 0 else { throw SpoolError(errno: errno) }
+        try directory.synchronize()
     }
 
-    /// The first positions of the segments, ascending, as their names tell.
+    /// The first positions of the segments, ascending, as their names tell. No spool comes to positions that 63 bits cannot tell.
     func segmentPositions() throws(SpoolError) -> [UInt64] {
         guard let folder = opendir(path) else { throw SpoolError(errno: errno) }
         defer { closedir(folder) }
         var positions: [UInt64] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let position = UInt64(name.prefix(20)), name == Self.segmentName(position) { positions.append(position) }
+            if let position = Int64(name.prefix(20)).map(UInt64.init), name == Self.segmentName(position) {
+                positions.append(position)
+            }
         }
         return positions.sorted()
     }
 
-    func openSegment(_ firstPosition: UInt64, flags: Int32 = O_RDONLY) throws(SpoolError) -> SegmentFile {
-        try SegmentFile(segmentPath(firstPosition), flags: flags)
+    func openSegment(_ firstPosition: UInt64, flags: Int32 = O_RDONLY) throws(SpoolError) -> OpenFile {
+        try OpenFile(segmentPath(firstPosition), flags: flags)
     }
 
-    /// Also when there is a file of this name, which nothing durable was in.
-    func createSegment(_ header: SegmentHeader) throws(SpoolError) -> SegmentFile {
-        let file = try SegmentFile(segmentPath(header.firstPosition), flags: O_RDWR | O_CREAT | O_TRUNC)
+    /// Makes a segment without records, not durably yet. A file of this name is replaced: nothing durable was in it.
+    func createSegment(_ header: SegmentHeader) throws(SpoolError) -> OpenFile {
+        let file = try OpenFile(segmentPath(header.firstPosition), flags: O_RDWR | O_CREAT | O_TRUNC)
         try file.write(header.bytes, at: 0)
-        try file.synchronize()
-        try synchronize()
         return file
     }
 
@@ -78,7 +82,7 @@ struct SpoolFolder: Sendable {
     /// The spool's id; nil when there is no legible one.
     func readIdentity() throws(SpoolError) -> SpoolID? {
         do {
-            let text = try SegmentFile(identityPath, flags: O_RDONLY).read(upTo: 33, at: 0)
+            let text = try OpenFile(identityPath, flags: O_RDONLY).read(upTo: 33, at: 0)
             return SpoolID(String(decoding: text.prefix(32), as: UTF8.self))
         } catch .failed(ENOENT) {
             return nil
@@ -87,7 +91,7 @@ struct SpoolFolder: Sendable {
 
     func writeIdentity(_ id: SpoolID) throws(SpoolError) {
         let draft = identityPath + ".new"
-        let file = try SegmentFile(draft, flags: O_WRONLY | O_CREAT | O_TRUNC)
+        let file = try OpenFile(draft, flags: O_WRONLY | O_CREAT | O_TRUNC)
         try file.write(Array("\(id)\n".utf8), at: 0)
         try file.synchronize()
         guard rename(draft, identityPath) == 0 else { throw SpoolError(errno: errno) }

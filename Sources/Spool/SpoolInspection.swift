@@ -22,7 +22,7 @@ public struct SpoolInspection: Sendable {
 
     /// - Parameter record: called for each intact record, in order. What it throws ends the inspection.
     public init(folder path: String, record: (SpoolRecord) throws -> Void = { _ in }) throws {
-        let folder = SpoolFolder(path: path)
+        let folder = try SpoolFolder(path: path)
         let id = try folder.readIdentity()
         let positions = try folder.segmentPositions()
         var segments: [Segment] = []

@@ -22,7 +22,7 @@ extension Spool {
     struct State {
         /// Ascending, never empty. The last one is written to.
         var segments: [Segment]
-        var newestFile: SegmentFile
+        var newestFile: OpenFile
         var bytesOnDisk: Int
         var end: UInt64
         var durableEnd: UInt64

@@ -39,13 +39,13 @@ struct DeadLettersCommand: AsyncParsableCommand {
             let spool = try EventSpool(
                 folder: place.spools().newImport(), logger: Logger(label: "attune-ingest") { _ in SwiftLogNoOpLogHandler() })
             defer { spool.close() }
-            var total = DeadLetters.Replay()
+            var (replayed, kept) = (0, 0)
             for folder in try place.folders() where folder != spool.folder {
                 let replay = try await DeadLetters.replay(folder: folder, into: Intake(spool))
-                total.replayed += replay.replayed
-                total.kept += replay.kept
+                replayed += replay.replayed
+                kept += replay.kept
             }
-            Terminal.print("\(total.replayed) events handed in again; \(total.kept) letters stay.")
+            Terminal.print("\(replayed) events handed in again; \(kept) letters stay.")
         }
     }
 }

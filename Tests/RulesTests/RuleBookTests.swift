@@ -60,10 +60,10 @@ struct RuleBookTests {
 
     @Test("the first rule that fits decides, and without details of its own the message is them")
     func order() throws {
-        let event = try #require(try event("bob opened door 4 at 2026-11-23T01:14:17Z from 192.0.2.1", by: book(Self.door)))
-        #expect(event.type == "door_opened")
-        #expect(event.details == "bob opened door 4 at 2026-11-23T01:14:17Z from 192.0.2.1")
-        #expect(event.context == #"{"user":"bob","door":"4","program":"door"}"#)
+        let opened = try #require(try event("bob opened door 4 at 2026-11-23T01:14:17Z from 192.0.2.1", by: book(Self.door)))
+        #expect(opened.type == "door_opened")
+        #expect(opened.details == "bob opened door 4 at 2026-11-23T01:14:17Z from 192.0.2.1")
+        #expect(opened.context == #"{"user":"bob","door":"4","program":"door"}"#)
     }
 
     @Test("can have lines ignored")
@@ -105,9 +105,9 @@ struct RuleBookTests {
     @Test("long texts are cut at a character, and captures stay JSON")
     func longTexts() throws {
         let rules = try book(#"lines: [{program: door, rules: [{line: "say {text:what}", type: said, severity: low, details: "{what}"}]}]"#)
-        let event = try #require(event("say " + String(repeating: "é", count: 30_000), by: rules))
-        #expect(event.details == String(repeating: "é", count: 2046) + "…")
-        let context = try #require(event.context)
+        let said = try #require(event("say " + String(repeating: "é", count: 30_000), by: rules))
+        #expect(said.details == String(repeating: "é", count: 2046) + "…")
+        let context = try #require(said.context)
         let object = try JSONSerialization.jsonObject(with: Data(context.utf8)) as? [String: String]
         #expect(object?["what"] == String(repeating: "é", count: 510) + "…")
         #expect(context.utf8.count < 32768)

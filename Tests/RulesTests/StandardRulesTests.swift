@@ -49,19 +49,19 @@ struct StandardRulesTests {
             ("<83>Nov 23 02:14:17 su[26857]: pam_systemd(su:session): Failed to connect to system bus: No such file or directory", "syslog", .high, nil),
         ] as [(String, String, Severity, String?)])
     func lines(text: String, type: String, severity: Severity, user: String?) throws {
-        let event = try #require(event(text))
-        #expect(event.type == type)
-        #expect(event.severity == severity)
-        #expect(try context(event)["user"] == user)
+        let known = try #require(event(text))
+        #expect(known.type == type)
+        #expect(known.severity == severity)
+        #expect(try context(known)["user"] == user)
     }
 
     @Test("do not let a command of sudo speak for somebody else")
     func forgedCommand() throws {
-        let event = event(
+        let used = event(
             "<85>Nov 23 02:14:09 sudo:      bob : PWD=/tmp/a b ; USER=x ; COMMAND=y ; USER=root ; "
                 + "COMMAND=/usr/bin/id 'q ; USER=alice ; COMMAND=/bin/true'")
-        #expect(event?.type == "authz_admin")
-        #expect(try context(event)["user"] == "bob")
+        #expect(used?.type == "authz_admin")
+        #expect(try context(used)["user"] == "bob")
     }
 
     @Test("do not let the fields of a request move its status or address")

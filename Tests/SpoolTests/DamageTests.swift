@@ -121,6 +121,20 @@ struct DamageTests {
         #expect(try spool.readAll(from: 40).records == [40: [1]])
     }
 
+    @Test("does not take for a record what a sender has put into one")
+    func forgery() async throws {
+        let other = ScratchFolder()
+        do { try await other.open().store((0..<20).map(payload)) }
+        let frames = try Data(contentsOf: URL(filePath: other.segments[0]))[40...]
+        do { try await folder.open().store([[1], Array(frames), [2]]) }
+        // The length of the record with the frames.
+        try ScratchFolder.edit(try folder.segments[0]) { $0[40 + 9 + 4] ^= 1 }
+        let (records, lost) = try folder.open().readAll()
+        #expect(records.count == 2)
+        #expect(records[0] == [1])
+        #expect(records[try #require(lost.first).upperBound] == [2])
+    }
+
     @Test("keeps its identity when the file is gone or illegible", arguments: [nil, "", "no identity at all, but 33 letters"])
     func identity(content: String?) async throws {
         try await fill(1)
@@ -151,11 +165,12 @@ struct DamageTests {
                 for _ in 0..<Int.random(in: 1...4) {
                     let start = Int.random(in: 0..<content.count)
                     let end = min(content.count, start + Int.random(in: 1...600))
-                    switch Int.random(in: 0..<4) {
+                    switch Int.random(in: 0..<5) {
                     case 0: content.replaceSubrange(start..<end, with: Data(count: end - start))
                     case 1: content.replaceSubrange(start..<end, with: (start..<end).map { _ in UInt8.random(in: .min ... .max) })
                     case 2: content[start] ^= 1 << UInt8.random(in: 0..<8)
-                    default: content.removeSubrange(start..<end)
+                    case 3 where start > 0: content.removeSubrange(start...)
+                    default: break
                     }
                 }
             }

@@ -40,7 +40,7 @@ enum GetEventStats {
         "security_events.statistics",
         """
         WITH progress AS MATERIALIZED (
-            SELECT security_events_seen('counting') AS seen
+            SELECT counted_security_events() AS seen
         ), uncounted AS MATERIALIZED (
             SELECT uncounted.type, uncounted.severity, uncounted.hour, uncounted.events
             FROM progress

@@ -32,8 +32,7 @@ struct PositionFile {
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileProblem(draft) }
         defer { close(descriptor) }
-        guard write(descriptor, text, text.utf8.count) == text.utf8.count, fdatasync(descriptor) == 0, rename(draft, path) == 0 else {
-            throw FileProblem(draft)
-        }
+        guard write(descriptor, text, text.utf8.count) == text.utf8.count, fdatasync(descriptor) == 0, rename(draft, path) == 0
+        else { throw FileProblem(draft) }
     }
 }

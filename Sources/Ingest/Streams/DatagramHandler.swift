@@ -122,7 +122,7 @@ final class DatagramHandler: ChannelInboundHandler {
         }
     }
 
-    private static let maximumWaitingBytes = 8 << 20
+    private static let maximumWaitingBytes = 4 << 20
     private static let dropsInterval = TimeAmount.seconds(5)
 }
 

@@ -13,7 +13,9 @@ protocol StreamFormat {
     /// Puts every message that ends in the bytes into the batch, as an event or as rejected.
     ///
     /// - Throws: when the connection should end. What has been put into the batch counts.
-    mutating func take(_ bytes: UnsafeRawBufferPointer, receivedAt: Instant, into batch: inout IntakeBatch) throws(EndOfConversation)
+    mutating func take(
+        _ bytes: UnsafeRawBufferPointer, receivedAt: Instant, into batch: inout IntakeBatch
+    ) throws(EndOfConversation)
 
     /// The sender has said all. What it has said last may lack its end.
     mutating func finish(receivedAt: Instant, into batch: inout IntakeBatch)

@@ -116,9 +116,12 @@ struct StreamInput: Service {
                     let handler = StreamHandler(
                         format: makeFormat(sender: channel.remoteAddress?.ipAddress),
                         flow: BatchFlow(acceptor: acceptor, eventLoop: channel.eventLoop), budget: budget)
-                    let stop = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                    let pipeline = channel.pipeline.syncOperations
+                    try tls?.addHandlers(to: pipeline)
+                    try pipeline.addHandlers(IdleStateHandler(readTimeout: limits.silence), handler)
                     let identity = ObjectIdentifier(handler)
-                    guard census.enter(identity, stop: { channel.eventLoop.execute { stop.value.stop() } }) else {
+                    let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                    guard census.enter(identity, stop: { channel.eventLoop.execute { bound.value.stop() } }) else {
                         refused.increment()
                         throw TooManyConnections()
                     }
@@ -127,9 +130,6 @@ struct StreamInput: Service {
                         census.leave(identity)
                         gauge.record(census.count)
                     }
-                    let pipeline = channel.pipeline.syncOperations
-                    try tls?.addHandlers(to: pipeline)
-                    try pipeline.addHandlers(IdleStateHandler(readTimeout: limits.silence), handler)
                 }
             }
         guard isTCP else { return bootstrap }

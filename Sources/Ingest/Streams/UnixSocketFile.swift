@@ -20,7 +20,7 @@ struct UnixSocketFile {
     func bind(_ bootstrap: ServerBootstrap) async throws -> any Channel {
         guard newPath.utf8.count <= Self.longestPath else {
             throw UnixSocketFileError(
-                description: "\(path) is too long for a Unix socket: \(Self.longestPath - 4) bytes are possible; set ATTUNE_INGEST_SOCKET")
+                description: "\(path) is too long for a Unix socket, which can have \(Self.longestPath - 4) bytes")
         }
         guard try !somebodyListens() else { throw UnixSocketFileError(description: "another process listens on \(path)") }
         let channel = try await bootstrap.bind(unixDomainSocketPath: newPath, cleanupExistingSocketFile: true).get()

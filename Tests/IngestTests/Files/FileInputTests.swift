@@ -33,7 +33,7 @@ import Testing
 
         func write(_ text: String, to name: String? = nil) throws {
             let path = name ?? path
-            if !FileManager.default.fileExists(atPath: path) { FileManager.default.createFile(atPath: path, contents: nil) }
+            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
             let file = try FileHandle(forWritingTo: URL(filePath: path))
             try file.seekToEnd()
             try file.write(contentsOf: Data(text.utf8))
@@ -123,7 +123,7 @@ import Testing
             try scene.rename(to: ".2")
             try scene.write(5..<6)
             try scene.rename(to: ".1")
-        case "emptied": 
+        case "emptied":
             try scene.copyAndEmpty(to: ".1")
             try scene.write(5..<6)
         default: try scene.write(5..<6)

@@ -21,7 +21,8 @@ import Testing
             // A line without its end, when nothing more comes, is a line too.
             try await socket.send("no event\n" + String(eventLine(3).dropLast()))
             socket.finish()
-            #expect(try await socket.receiveAll().hasSuffix("{\"accepted\":5}\n"))
+            let answer = try await socket.receiveAll()
+            #expect(answer.hasSuffix("{\"accepted\":5}\n"))
         }
         let stored = try spool.storedEvents()
         #expect(stored.count == 3)
@@ -37,7 +38,8 @@ import Testing
             let socket = try TestSocket.connect(port: port)
             try await socket.send("{\"attune\":\"plain\"}\n" + eventLine(1))
             socket.finish()
-            #expect(try await socket.receiveAll() == "")
+            let answer = try await socket.receiveAll()
+            #expect(answer == "")
         }
         #expect(try spool.storedEvents().count == 1)
     }
@@ -161,7 +163,8 @@ import Testing
         try await spool.runEvents { port in
             let socket = try TestSocket.connect(port: port)
             try await socket.send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + eventLine(1))
-            #expect(try await socket.receiveAll() == "{\"error\":\"this is no HTTP port\"}\n")
+            let answer = try await socket.receiveAll()
+            #expect(answer == "{\"error\":\"this is no HTTP port\"}\n")
         }
         #expect(try spool.entries().isEmpty)
     }
@@ -178,7 +181,8 @@ import Testing
             try await busy.send("{\"attune\":\"ack\"}\n" + eventLine(1))
             try await busy.waitUntilAcknowledged(1)
             let refused = try TestSocket.connect(port: port)
-            #expect(try await refused.receiveAll() == "")
+            let answer = try await refused.receiveAll()
+            #expect(answer == "")
             idle.removeAll()
             // There is room again.
             try await eventually("a new connection is served") {

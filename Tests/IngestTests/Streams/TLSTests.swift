@@ -6,12 +6,16 @@ import Testing
 
 @Suite struct TLSTests {
     /// A certificate for `localhost` and its key, as `openssl` makes them.
-    private func makeCertificate(in folder: ScratchFolder, name: String = "server") async throws -> (certificate: String, key: String) {
+    private func makeCertificate(
+        in folder: ScratchFolder, name: String = "server"
+    ) async throws -> (certificate: String, key: String) {
         let paths = (certificate: "\(folder.path)/\(name).crt", key: "\(folder.path)/\(name).key")
         let (exit, output) = try await ChildProcess.run(
             "/usr/bin/openssl",
-            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost", "-keyout", paths.key, "-out", paths.certificate])
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", paths.key, "-out", paths.certificate,
+            ])
         #expect(exit == .code(0), "\(output)")
         return paths
     }

@@ -4,8 +4,8 @@ import Glibc
 import Darwin
 #endif
 
-/// An open segment. The file is closed with the last reference.
-final class SegmentFile: Sendable {
+/// An open file or folder, closed with the last reference.
+final class OpenFile: Sendable {
     private let descriptor: Int32
 
     init(_ path: String, flags: Int32) throws(SpoolError) {
@@ -60,7 +60,7 @@ final class SegmentFile: Sendable {
         }
     }
 
-    /// Returns when the content is on the disk. After a failure nothing is known of it, and asking again would not tell.
+    /// Returns when the content, a folder's names, is on the disk. After a failure nothing is known of it, and asking again would not tell.
     func synchronize() throws(SpoolError) {
         #if canImport(Glibc)
         let result = fdatasync(descriptor)
