@@ -187,7 +187,7 @@ let package = Package(
             dependencies: ["Development", "Postgres", "TestSupport", "Wire", "attune", "attune-api", "attune-ingest"],
             exclude: ["clients"]),
         .testTarget(
-            name: "ProxyTests", dependencies: ["Development", "TestSupport", "Wire", "WorkerTestSupport", "attune-api"]),
+            name: "ProxyTests", dependencies: ["Development", "Domain", "TestSupport", "Wire", "WorkerTestSupport", "attune-api"]),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
         .testTarget(name: "SchemaTests", dependencies: ["Schema", "Postgres", "Development", "TestSupport", "attune-migrate"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
@@ -197,8 +197,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Accounts", "Domain", "Functions", "Postgres", "Registry", "TestSupport", "Wire", "WorkerTestSupport",
-                crypto, cryptoExtras, nioCore, nioHTTP1, nioPosix,
+                "API", "Accounts", "Domain", "Functions", "Postgres", "Registry", "Rules", "TestSupport", "Watch", "Wire",
+                "WorkerTestSupport", crypto, cryptoExtras, lifecycle, logging, nioCore, nioHTTP1, nioPosix,
             ]),
         .testTarget(name: "EventsTests", dependencies: ["Events", "Domain", "Wire"]),
         .testTarget(name: "FuzzingTests", dependencies: ["Domain", "Events", "Fuzzing", "Postgres", "TestSupport"]),
@@ -207,7 +207,9 @@ let package = Package(
         .testTarget(name: "SpoolTests", dependencies: ["Spool", "Development", "spool-writer", logging]),
         .testTarget(
             name: "DeliveryTests",
-            dependencies: ["Delivery", "Development", "Domain", "Events", "Postgres", "Spool", "TestSupport", "Wire", logging]),
+            dependencies: [
+                "Delivery", "Development", "Domain", "Events", "Postgres", "Schema", "Spool", "TestSupport", "Wire", logging,
+            ]),
         .testTarget(
             name: "WatchTests", dependencies: ["Domain", "Events", "Postgres", "Rules", "TestSupport", "Watch", "Wire", logging]),
         .testTarget(

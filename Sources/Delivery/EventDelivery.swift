@@ -45,10 +45,6 @@ public final class EventDelivery: Service {
 
     private struct Progress {
         var state = DeliveryState.starting
-        /// Up to where this object knows that everything is stored. Nil before PostgreSQL was asked.
-        var stored: UInt64?
-        /// Where a transaction ends whose COMMIT was perhaps sent, and not answered.
-        var attempted: UInt64?
         var batchSize: BatchSize
         /// Up to here one batch after the other: two that are under way at once have met somebody else's.
         var alone: UInt64 = 0
@@ -84,7 +80,7 @@ public final class EventDelivery: Service {
 
     /// How long the oldest event that is not stored has been waiting, to about a second.
     public var lag: Duration {
-        spool.waitingTime(of: progress.withLock { $0.stored } ?? spool.backlog.lowerBound)
+        spool.waitingTime(of: spool.position.withLock { $0.known })
     }
 
     // MARK: Running
@@ -106,13 +102,13 @@ public final class EventDelivery: Service {
     private func deliver(until end: End) async throws {
         var failures = 0
         while true {
-            let before = progress.withLock { $0.stored }
+            let before = spool.position.withLock { $0.known }
             do {
                 return try await attempt(until: end)
             } catch {
                 try Task.checkCancellation()
                 if let error = error as? SpoolError, error == .closed { throw error }
-                if progress.withLock({ $0.stored }) != before { failures = 0 }
+                if spool.position.withLock({ $0.known }) != before { failures = 0 }
                 failures += 1
                 note(error)
             }
@@ -170,44 +166,38 @@ public final class EventDelivery: Service {
 
     /// Asks PostgreSQL how far it has taken the spool in, and what became of that. Returns where to go on.
     private func takeUp() async throws -> UInt64 {
-        let (known, attempted) = progress.withLock { ($0.stored, $0.attempted) }
-        // As the spool's own files say; they may lag behind.
-        let believed = known ?? spool.backlog.lowerBound
-        let highest = known == nil ? spool.backlog.upperBound : attempted ?? believed
+        let believed = spool.position.withLock { $0 }
         let (start, counts) = try await client.withTransaction { transaction in
             let row = try await transaction.execute(
-                DeliveryStatements.takeUp(spoolID, Self.place(of: spool.folder), Int64(believed))).first
+                DeliveryStatements.takeUp(spoolID, Self.place(of: spool.folder), Int64(believed.known))).first
             let position = UInt64(clamping: try row?.decode(0) ?? 0 as Int64)
             let counts = try await Self.counts(in: transaction.execute(DeliveryStatements.ledger(spoolID)))
-            let start = self.start(position, believed: believed, highest: highest)
+            let start = self.start(position, believed)
             if start != position {
                 _ = try await transaction.execute(DeliveryStatements.setPosition(spoolID, Int64(start)))
             }
             return (start, counts)
         }
-        if start != believed || known == nil {
-            let range = min(start, believed)..<max(start, believed)
+        if start != believed.known || !believed.isConfirmed {
+            let range = min(start, believed.known)..<max(start, believed.known)
             let census = try SpoolCensus(of: spool.spool, range)
-            spool.ledger.correct(counts, census.counts, sign: start > believed ? -1 : 1)
+            spool.ledger.correct(counts, census.counts, sign: start > believed.known ? -1 : 1)
         }
-        progress.withLock { progress in
-            progress.stored = start
-            progress.attempted = nil
-            progress.ledger = nil
-        }
+        spool.position.withLock { $0 = StoredPosition(known: start, highest: start, isConfirmed: true) }
+        progress.withLock { $0.ledger = nil }
         return start
     }
 
     /// Where to go on when PostgreSQL's position is not what we believe.
-    private func start(_ position: UInt64, believed: UInt64, highest: UInt64) -> UInt64 {
-        guard position <= highest else {
+    private func start(_ position: UInt64, _ believed: StoredPosition) -> UInt64 {
+        guard position <= believed.highest else {
             // The folder is a copy, or an older one that was put back. What was written to it since has positions that PostgreSQL
             // counts as stored. Storing an event again does nothing, so we store all that we do not know to be stored.
             logger.error(
                 "PostgreSQL has taken in more from this spool than was in it: its folder was copied or restored",
-                metadata: ["folder": "\(spool.folder)", "position": "\(position)", "expected": "\(highest)"])
+                metadata: ["folder": "\(spool.folder)", "position": "\(position)", "expected": "\(believed.highest)"])
             spool.deadLetters.forgetPositions()
-            return believed
+            return believed.known
         }
         let oldest = spool.spool.start
         if position < oldest {
@@ -292,7 +282,7 @@ public final class EventDelivery: Service {
                 try await spool.deadLetters.append(batch.deadLetters)
                 let outcome = batch.outcome(stored: stored)
                 let ledger = spool.ledger.snapshot(after: outcome)
-                progress.withLock { $0.attempted = batch.positions.upperBound }
+                spool.position.withLock { $0.highest = batch.positions.upperBound }
                 let moved = try await transaction.execute(DeliveryStatements.move(spoolID, batch.positions, ledger))
                 guard moved.affectedRows > 0 else { throw PositionMoved() }
                 return (outcome, ledger)
@@ -307,9 +297,8 @@ public final class EventDelivery: Service {
 
     private func finish(_ batch: DeliveryBatch, _ outcome: PerInput<LedgerCounts>, _ ledger: LedgerSnapshot, _ duration: Duration) {
         spool.ledger.settle(outcome)
+        spool.position.withLock { $0.known = batch.positions.upperBound }
         let recovered = progress.withLock { progress in
-            progress.stored = batch.positions.upperBound
-            progress.attempted = nil
             progress.ledger = ledger
             progress.batchSize.note(batch.count, took: duration)
             if outcome[nil].received > 0 { progress.hasLost = true }

@@ -4,6 +4,16 @@ import Logging
 import Spool
 import Synchronization
 
+/// Up to where a spool is stored in PostgreSQL.
+struct StoredPosition {
+    /// Up to here at least.
+    var known: UInt64
+    /// Up to here at most: to the end of a transaction whose COMMIT was perhaps sent, and not answered.
+    var highest: UInt64
+    /// PostgreSQL has been asked.
+    var isConfirmed = false
+}
+
 /// A spool of events in its folder, with what belongs to it: the ledger, the dead letters, and what is known of recent events.
 ///
 /// A process has one, which its `Intake` fills and its `EventDelivery` empties.
@@ -17,6 +27,8 @@ public final class EventSpool: Sendable {
     let keys: Mutex<RecentKeys>
     /// What stood in the spool when it was opened and had not been stored yet, as far as was known then.
     let backlog: Range<UInt64>
+    let position: Mutex<StoredPosition>
+
     private let waitingTimes: Mutex<WaitingTimes>
     /// What the file should say, up to which position it does, and since when.
     private let checkpoint: Mutex<(current: Checkpoint, written: UInt64, at: ContinuousClock.Instant)>
@@ -39,6 +51,7 @@ public final class EventSpool: Sendable {
         }
         checkpoint.position = max(checkpoint.position, spool.start)
         backlog = checkpoint.position..<spool.end
+        position = Mutex(StoredPosition(known: checkpoint.position, highest: spool.end))
         var keys = RecentKeys()
         let census = try SpoolCensus(of: spool, backlog) { _ = keys.insert($0) }
         var counts = checkpoint.counts
@@ -104,20 +117,18 @@ public final class EventSpool: Sendable {
     private func releaseIfDue(_ checkpoint: inout (current: Checkpoint, written: UInt64, at: ContinuousClock.Instant)) {
         let isDue = ContinuousClock.now - checkpoint.at >= .seconds(1) || spool.bytesOnDisk > spool.budget / 2
         guard isDue, checkpoint.current.position > checkpoint.written else { return }
-        // What the file does not tell yet has to stay, so that it can be counted.
-        guard write(checkpoint.current) else { return }
+        // The file first, so that a ledger without PostgreSQL misses nothing. But on a full disk there is no room for it before
+        // something has left.
+        let isWritten = write(checkpoint.current)
+        spool.release(before: checkpoint.current.position)
+        if !isWritten, !write(checkpoint.current) {
+            logger.warning("cannot write the spool's checkpoint; PostgreSQL knows it too", metadata: ["folder": "\(folder)"])
+        }
         checkpoint.written = checkpoint.current.position
         checkpoint.at = .now
-        spool.release(before: checkpoint.current.position)
     }
 
     private func write(_ checkpoint: Checkpoint) -> Bool {
-        do {
-            try checkpoint.write(folder: folder)
-            return true
-        } catch {
-            logger.warning("cannot write the spool's checkpoint", metadata: ["folder": "\(folder)", "error": "\(error)"])
-            return false
-        }
+        (try? checkpoint.write(folder: folder)) != nil
     }
 }

@@ -79,7 +79,9 @@ enum LogTime {
     /// A number between 1970 and 2199 with a blank behind it, which is taken too.
     private static func readYear(_ cursor: inout ByteCursor) -> Int? {
         let start = cursor.index
-        if let year = cursor.takeNumber(digits: 4...4), (1970...2199).contains(year), cursor.take(UInt8(ascii: " ")) { return year }
+        if let year = cursor.takeNumber(digits: 4...4), (1970...2199).contains(year), cursor.take(UInt8(ascii: " ")) {
+            return year
+        }
         cursor.index = start
         return nil
     }
@@ -160,8 +162,8 @@ private struct CivilTime {
 
     /// Nil for a date that no calendar has. A leap second is the beginning of the next minute.
     var instant: Instant? {
-        guard (1...9999).contains(year), (1...12).contains(month), (1...daysInMonth).contains(day), (0...23).contains(hour), (0...59).contains(minute),
-            (0...60).contains(second), (-1440...1440).contains(offsetMinutes)
+        guard (1...9999).contains(year), (1...12).contains(month), (1...daysInMonth).contains(day), (0...23).contains(hour),
+            (0...59).contains(minute), (0...60).contains(second), (-1440...1440).contains(offsetMinutes)
         else { return nil }
         let seconds = ((daysSince1970 * 24 + hour) * 60 + minute - offsetMinutes) * 60 + second
         return Instant(microseconds: Int64(seconds) * 1_000_000 + Int64(microsecond))

@@ -50,7 +50,9 @@ struct RuleFileReader {
         let line = LogLine(program: example.program, message: example.text)
         let decider = lines.verdict(on: line, source: "example", receivedAt: .now()).rule
         guard decider != example.rule else { return }
-        let sentence = decider.map { "The example is taken by the rule at \($0), which comes first." } ?? "The example does not match the rule."
+        let sentence =
+            decider.map { "The example is taken by the rule at \($0), which comes first." }
+            ?? "The example does not match the rule."
         problems.append(.init(file: example.place.file, line: example.place.line, sentence: sentence))
     }
 
@@ -220,7 +222,8 @@ struct RuleFileReader {
         guard let fields = fields(of: node, among: ["type", "severity", "details"], in: "'raise'") else { return nil }
         let type = require("type", in: fields, of: node).flatMap { eventType($0) }
         let severity = require("severity", in: fields, of: node).flatMap { choice($0, Severity.self) }
-        guard let detailsNode = require("details", in: fields, of: node), let details = template(detailsNode), let type, let severity
+        guard let detailsNode = require("details", in: fields, of: node), let details = template(detailsNode), let type,
+            let severity
         else { return nil }
         for name in details.placeholders where !DetectionRule.Raise.placeholders.contains(name) {
             report(detailsNode, "'{\(name)}' is not known here; there are {count}, {key} and {within}.")
@@ -304,8 +307,8 @@ struct RuleFileReader {
         guard let text = text(node) else { return nil }
         let allowed = text.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."): true
-            default: false
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            default: byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
             }
         }
         guard allowed, (1...128).contains(text.utf8.count) else {

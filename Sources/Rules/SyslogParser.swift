@@ -183,7 +183,8 @@ public enum SyslogParser {
 
     private static let zoneNames: Set<String> = [
         "UTC", "GMT", "Z", "WET", "WEST", "CET", "CEST", "EET", "EEST", "BST", "MSK", "EST", "EDT", "CST", "CDT", "MST", "MDT",
-        "PST", "PDT", "AKST", "AKDT", "HST", "IST", "SGT", "HKT", "JST", "KST", "AWST", "ACST", "ACDT", "AEST", "AEDT", "NZST", "NZDT",
+        "PST", "PDT", "AKST", "AKDT", "HST", "IST", "SGT", "HKT", "JST", "KST", "AWST", "ACST", "ACDT", "AEST", "AEDT",
+        "NZST", "NZDT",
     ]
 
     private static func skipZoneName(_ cursor: inout ByteCursor) {

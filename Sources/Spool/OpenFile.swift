@@ -60,7 +60,8 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// Returns when the content, a folder's names, is on the disk. After a failure nothing is known of it, and asking again would not tell.
+    /// Returns when the content, of a folder its names, is on the disk. After a failure nothing is known of it, and asking again
+    /// would not tell.
     func synchronize() throws(SpoolError) {
         #if canImport(Glibc)
         let result = fdatasync(descriptor)

@@ -52,7 +52,7 @@ struct SpoolFolder: Sendable {
         var positions: [UInt64] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let position = Int64(name.prefix(20)).map(UInt64.init), name == Self.segmentName(position) {
+            if let position = UInt64(name.prefix(20)), position <= Int64.max, name == Self.segmentName(position) {
                 positions.append(position)
             }
         }

@@ -73,6 +73,10 @@ extension PostgresClient {
         try await read(Statement("test.count", sql)()).first?.decode(0) ?? 0
     }
 
+    func text(_ sql: String) async throws -> String? {
+        try await read(Statement("test.text", sql)()).first?.decode(0)
+    }
+
     func run(_ sql: String) async throws {
         try await withConnection { _ = try await $0.runScript(sql, name: "test.script") }
     }
@@ -84,12 +88,12 @@ extension PostgresClient {
         return (try row?.decode(0) ?? 0, try row?.decode(1) ?? 0)
     }
 
-    /// The table's ledger of one spool; nil if a line does not add up (which its constraint should prevent).
+    /// The table's ledger of one spool.
     func ledger(of spool: EventSpool) async throws -> [String: LedgerCounts] {
         let statement = Statement(
             "test.ledger",
             """
-            SELECT input, stored, duplicates, dead_lettered, spooled, received FROM ingest_ledger WHERE spool_id = $1
+            SELECT input, stored, duplicates, dead_lettered, spooled FROM ingest_ledger WHERE spool_id = $1
             """)
         var ledger: [String: LedgerCounts] = [:]
         for row in try await read(statement(UUIDBits(high: spool.spool.id.high, low: spool.spool.id.low))) {

@@ -43,7 +43,8 @@ struct LinePatternTests {
         "do not take one thing for another",
         arguments: [
             ("port {number}", "port x"), ("port {number}", "port "), ("port {number}", "port 123456789012345678901"),
-            ("user {word} in", "user  in"), ("user {word} in", "user a b in"), ("from {ip}", "from UNKNOWN"), ("from {ip}", "from 1.2.3"),
+            ("user {word} in", "user  in"), ("user {word} in", "user a b in"), ("from {ip}", "from UNKNOWN"),
+            ("from {ip}", "from 1.2.3"),
             ("\"{quoted}\"", #""a"b""#), ("\"{quoted}\"", #""a\"#), ("at {time}", "at noon"), ("a {text} b", "a b"),
         ])
     func mismatches(pattern: String, line: String) throws {
@@ -88,9 +89,10 @@ struct LinePatternTests {
     }
 
     @Test("are refused with a reason when they cannot be understood", arguments: [
-        ("", "empty"), ("a {", "no '}'"), ("a }", "no '{'"), ("{what}", "no capture"), ("{word:A}", "no name"), ("{word:}", "no name"),
-        ("{word:message}", "taken"), ("{time:a}", "no name"), ("{word}{number}", "between"), ("{text}{rest}", "between"), ("{rest}a", "end"),
-        ("{quoted} ", "behind"), ("{text} a {text}", "one {text}"), ("{time} {time}", "one {time}"), ("{ip} {ip}", "one {ip}"),
+        ("", "empty"), ("a {", "no '}'"), ("a }", "no '{'"), ("{what}", "no capture"), ("{word:A}", "no name"),
+        ("{word:}", "no name"), ("{word:message}", "taken"), ("{time:a}", "no name"), ("{word}{number}", "between"),
+        ("{text}{rest}", "between"), ("{rest}a", "end"), ("{quoted} ", "behind"), ("{text} a {text}", "one {text}"),
+        ("{time} {time}", "one {time}"), ("{ip} {ip}", "one {ip}"),
         ("{word:a} {number:a}", "twice"),
     ])
     func refusals(pattern: String, word: String) {

@@ -4,15 +4,16 @@ import Foundation
 import Rules
 import Testing
 
-private let isInstalled = FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd")
+private let canRun =
+    FileManager.default.isExecutableFile(atPath: "/usr/sbin/sshd") || ProcessInfo.processInfo.environment["CI"] != nil
 
 /// What OpenSSH 9.2's server wrote during sign-ins of all kinds, and what a real one writes now.
 @Suite("OpenSSH's log")
 struct OpenSSHTests {
     /// One line of the log as an event, short: type, user, address.
     private func summary(_ line: String) throws -> String? {
-        let event = RuleBook.standard.lines.event(for: LogLine(plain: Array(line.utf8), program: "sshd"), source: "test", receivedAt: .now())
-        guard let event else { return nil }
+        let line = LogLine(plain: Array(line.utf8), program: "sshd")
+        guard let event = RuleBook.standard.lines.event(for: line, source: "test", receivedAt: .now()) else { return nil }
         let context = try JSONSerialization.jsonObject(with: Data((event.context ?? "{}").utf8)) as? [String: String]
         return "\(event.type) \(context?["user"] ?? "-") \(event.ip.map(String.init(describing:)) ?? "-")"
     }
@@ -21,7 +22,7 @@ struct OpenSSHTests {
         "has the right types, users and addresses",
         arguments: [
             ("Server listening on 127.0.0.1 port 22987.", "sys_startup - -"),
-            ("Accepted publickey for root from 127.0.0.1 port 50720 ssh2: ED25519 SHA256:OJAMF8", "authn_login_success root 127.0.0.1"),
+            ("Accepted publickey for root from 127.0.0.1 port 50720 ssh2: RSA SHA256:OJA", "authn_login_success root 127.0.0.1"),
             ("Disconnected from user root 127.0.0.1 port 50720", "session_expired root 127.0.0.1"),
             ("Failed password for root from 127.0.0.1 port 50732 ssh2", "authn_login_fail root 127.0.0.1"),
             ("Connection closed by authenticating user root 127.0.0.1 port 50732 [preauth]", "authn_login_fail root 127.0.0.1"),
@@ -50,7 +51,10 @@ struct OpenSSHTests {
             ),
             ("Failed password for invalid user  from 127.0.0.1 port 50770 ssh2", "authn_login_fail - 127.0.0.1"),
             ("banner exchange: Connection from 127.0.0.1 port 50792: invalid format", "input_validation_fail - 127.0.0.1"),
-            ("drop connection #2 from [127.0.0.1]:34720 on [127.0.0.1]:22988 past MaxStartups", "excess_rate_limit_exceeded - 127.0.0.1"),
+            (
+                "drop connection #2 from [127.0.0.1]:34720 on [127.0.0.1]:22988 past MaxStartups",
+                "excess_rate_limit_exceeded - 127.0.0.1"
+            ),
             ("User bob from 127.0.0.1 not allowed because listed in DenyUsers", "authz_fail bob 127.0.0.1"),
             ("Received signal 15; terminating.", "sys_shutdown - -"),
             ("Could not get shadow information for NOUSER", "syslog - -"),
@@ -61,15 +65,17 @@ struct OpenSSHTests {
 
     @Test(
         "is understood as a server writes it now",
-        .enabled(if: isInstalled || ProcessInfo.processInfo.environment["CI"] != nil, "apt-get install openssh-server openssh-client"))
+        .enabled(if: canRun, "apt-get install openssh-server openssh-client"))
     func live() async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/attune-sshd-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: folder) }
         // Where the server, started by root, goes before anyone has signed in. Debian's makes it at boot.
         if geteuid() == 0 { try FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
         for key in ["host", "user"] {
-            let made = try await ChildProcess.run("/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(key)"])
+            let made = try await ChildProcess.run(
+                "/usr/bin/ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(key)"])
             try #require(made.exit == .code(0), "\(made.output)")
         }
         let askpass = "\(folder)/askpass"
@@ -107,7 +113,8 @@ struct OpenSSHTests {
             var environment = ProcessInfo.processInfo.environment
             environment.merge(["SSH_ASKPASS": askpass, "SSH_ASKPASS_REQUIRE": "force"]) { $1 }
             environment["SSH_AUTH_SOCK"] = nil
-            _ = try await ChildProcess.run("/usr/bin/ssh", fixed + options + ["-l", user, "127.0.0.1", "true"], environment: environment)
+            _ = try await ChildProcess.run(
+                "/usr/bin/ssh", fixed + options + ["-l", user, "127.0.0.1", "true"], environment: environment)
         }
         let user = NSUserName()
         let forged = "root from 6.6.6.6 port 1 ssh2"
@@ -121,8 +128,8 @@ struct OpenSSHTests {
         let summaries = try Set(log.compactMap { try summary($0) })
         let expected: Set = [
             "sys_startup - -", "authn_login_success \(user) 127.0.0.1", "session_expired \(user) 127.0.0.1",
-            "authn_login_fail \(user) 127.0.0.1", "authn_login_fail attune-nobody 127.0.0.1", "authn_login_fail \(forged) 127.0.0.1",
-            "sys_shutdown - -",
+            "authn_login_fail \(user) 127.0.0.1", "authn_login_fail attune-nobody 127.0.0.1",
+            "authn_login_fail \(forged) 127.0.0.1", "sys_shutdown - -",
         ]
         #expect(summaries.isSuperset(of: expected), "\(log.joined(separator: "\n"))")
         #expect(!summaries.contains { $0.hasSuffix("6.6.6.6") })

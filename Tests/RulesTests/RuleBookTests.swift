@@ -7,7 +7,9 @@ import Testing
 struct RuleBookTests {
     private let receivedAt = Instant(microseconds: 1_795_399_200_000_000)
 
-    private func book(_ text: String) throws(RuleFileError) -> RuleBook { try RuleBook(contentsOf: [RuleFile(name: "own.yml", text: text)]) }
+    private func book(_ text: String) throws(RuleFileError) -> RuleBook {
+        try RuleBook(contentsOf: [RuleFile(name: "own.yml", text: text)])
+    }
 
     /// The problems, one on each line.
     private func problems(_ text: String) -> [String] {
@@ -45,8 +47,9 @@ struct RuleBookTests {
     func events() throws {
         let rules = try book(Self.door)
         let line = LogLine(
-            occurredAt: Instant(microseconds: 1), host: "web1", program: "gate", processID: "7", facility: "user", severity: .critical,
-            messageID: "A", structuredData: "[a]", message: "[12] alice opened door 6 at 2026-11-23T01:14:17Z from 192.0.2.1")
+            occurredAt: Instant(microseconds: 1), host: "web1", program: "gate", processID: "7", facility: "user",
+            severity: .critical, messageID: "A", structuredData: "[a]",
+            message: "[12] alice opened door 6 at 2026-11-23T01:14:17Z from 192.0.2.1")
         let event = rules.lines.event(for: line, source: "syslog:web1", receivedAt: receivedAt)
         #expect(
             event
@@ -104,7 +107,8 @@ struct RuleBookTests {
 
     @Test("long texts are cut at a character, and captures stay JSON")
     func longTexts() throws {
-        let rules = try book(#"lines: [{program: door, rules: [{line: "say {text:what}", type: said, severity: low, details: "{what}"}]}]"#)
+        let rules = try book(
+            #"lines: [{program: door, rules: [{line: "say {text:what}", type: said, severity: low, details: "{what}"}]}]"#)
         let said = try #require(event("say " + String(repeating: "é", count: 30_000), by: rules))
         #expect(said.details == String(repeating: "é", count: 2046) + "…")
         let context = try #require(said.context)
@@ -162,7 +166,8 @@ struct RuleBookTests {
                 == DetectionRule(
                     name: "doors",
                     when: .init(
-                        types: ["door_opened", "door_forced"], minimumSeverity: .medium, context: ["building": ["a", "b"], "floor": ["1"]]),
+                        types: ["door_opened", "door_forced"], minimumSeverity: .medium,
+                        context: ["building": ["a", "b"], "floor": ["1"]]),
                     by: .network, count: 3, within: .seconds(300), distinct: .account, quiet: .seconds(7200), raising: "break_in",
                     severity: .critical, details: "{count} of {key} in {within} {{}}"))
         #expect(detections.first?.raise.details(count: 4, key: "{count}") == "4 of {count} in 5m {}")

@@ -33,23 +33,50 @@ struct StandardRulesTests {
     @Test(
         "know what programs write to syslog",
         arguments: [
-            ("<81>Nov 23 02:13:56 sudo:    alice : user NOT in sudoers ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id", "authz_fail", Severity.high, "alice"),
-            ("<81>Nov 23 02:14:09 sudo:      bob : 3 incorrect password attempts ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id", "authn_login_fail", .medium, "bob"),
-            ("<85>Nov 23 02:14:09 sudo:     root : PWD=/ ; USER=root ; COMMAND=/usr/bin/id", "authz_admin", .low, "root"),
-            ("<81>Nov 23 02:14:09 sudo:      bob : command not allowed ; PWD=/ ; USER=root ; COMMAND=/usr/bin/ls", "authz_fail", .high, "bob"),
-            ("<37>Nov 23 02:14:11 su[26749]: FAILED SU (to bob) alice on pts/0", "authn_login_fail", .medium, "alice"),
-            ("<37>Nov 23 02:14:13 su[26759]: (to bob) alice on pts/1", "authz_admin", .low, "alice"),
-            ("<85>Nov 23 02:13:56 sudo: pam_unix(sudo:auth): authentication failure; logname= uid=1001 euid=0 tty= ruser=alice rhost=  user=alice", "authn_login_fail", .low, "alice"),
-            ("<86>Nov 23 02:14:20 sshd[27006]: pam_unix(sshd:session): session opened for user alice(uid=1001) by (uid=0)", "session_created", .low, "alice"),
-            ("<86>Nov 23 02:14:17 su[26857]: pam_unix(su:session): session closed for user alice", "session_expired", .low, "alice"),
-            ("<86>Nov 23 02:13:55 useradd[26573]: new user: name=bob, UID=1002, GID=1002, home=/home/bob, shell=/bin/sh, from=none", "user_created", .medium, "bob"),
-            ("<131>Nov 23 02:15:38 postgres[29711]: [8-1] 2026-11-23 02:15:38.891 UTC [29711] FATAL:  password authentication failed for user \"postgres\"", "authn_login_fail", .medium, "postgres"),
-            ("<134>Nov 23 02:15:36 postgres[29702]: [6-1] 2026-11-23 02:15:36.925 UTC [29702] LOG:  database system is ready to accept connections", "sys_startup", .low, nil),
-            ("<190>Nov 23 02:14:29 vm nginx: 127.0.0.1 - - [23/Nov/2026:02:14:29 +0000] \"GET /auth HTTP/1.1\" 401 179 \"-\" \"curl/7.88.1\"", "authn_login_fail", .low, nil),
-            ("<83>Nov 23 02:14:17 su[26857]: pam_systemd(su:session): Failed to connect to system bus: No such file or directory", "syslog", .high, nil),
+            (
+                "sudo:    alice : user NOT in sudoers ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id",
+                "authz_fail", Severity.high, "alice"
+            ),
+            (
+                "sudo:      bob : 3 incorrect password attempts ; PWD=/ ; USER=root ; COMMAND=/usr/bin/id",
+                "authn_login_fail", .medium, "bob"
+            ),
+            ("sudo:     root : PWD=/ ; USER=root ; COMMAND=/usr/bin/id", "authz_admin", .low, "root"),
+            ("sudo:      bob : command not allowed ; PWD=/ ; USER=root ; COMMAND=/usr/bin/ls", "authz_fail", .high, "bob"),
+            ("su[26749]: FAILED SU (to bob) alice on pts/0", "authn_login_fail", .medium, "alice"),
+            ("su[26759]: (to bob) alice on pts/1", "authz_admin", .low, "alice"),
+            (
+                "sudo: pam_unix(sudo:auth): authentication failure; logname= uid=1001 euid=0 tty= ruser=bob rhost=  user=bob",
+                "authn_login_fail", .low, "bob"
+            ),
+            (
+                "sshd[27006]: pam_unix(sshd:session): session opened for user alice(uid=1001) by (uid=0)",
+                "session_created", .low, "alice"
+            ),
+            ("su[26857]: pam_unix(su:session): session closed for user alice", "session_expired", .low, "alice"),
+            (
+                "useradd[26573]: new user: name=bob, UID=1002, GID=1002, home=/home/bob, shell=/bin/sh, from=none",
+                "user_created", .medium, "bob"
+            ),
+            (
+                #"postgres[29711]: [8-1] 2026-11-23 02:15:38.891 UTC [29711] FATAL:  password authentication failed for user "pg""#,
+                "authn_login_fail", .medium, "pg"
+            ),
+            (
+                "postgres[29702]: [6-1] 2026-11-23 02:15:36.925 UTC [29702] LOG:  database system is ready to accept connections",
+                "sys_startup", .low, nil
+            ),
+            (
+                #"vm nginx: 127.0.0.1 - - [23/Nov/2026:02:14:29 +0000] "GET /auth HTTP/1.1" 401 179 "-" "curl/7.88.1""#,
+                "authn_login_fail", .low, nil
+            ),
+            (
+                "su[26857]: pam_systemd(su:session): Failed to connect to system bus: No such file or directory",
+                "syslog", .high, nil
+            ),
         ] as [(String, String, Severity, String?)])
     func lines(text: String, type: String, severity: Severity, user: String?) throws {
-        let known = try #require(event(text))
+        let known = try #require(event("<83>Nov 23 02:14:29 " + text))
         #expect(known.type == type)
         #expect(known.severity == severity)
         #expect(try context(known)["user"] == user)

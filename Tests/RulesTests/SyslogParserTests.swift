@@ -19,7 +19,8 @@ struct SyslogParserTests {
     @Test("of RFC 5424 are taken apart")
     func version5424() {
         let line = parse(
-            #"<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog 812 ID47 [exampleSDID@32473 iut="3" x="a\"]b"][y] An event"#)
+            "<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog 812 ID47 "
+                + #"[exampleSDID@32473 iut="3" x="a\"]b"][y] An event"#)
         #expect(
             line
                 == LogLine(
@@ -56,7 +57,7 @@ struct SyslogParserTests {
             ("<38>Nov 23 02:14:17 sshd[26861]: Server listening", nil, "sshd", "26861", "Server listening"),
             ("<37>Nov 23 02:14:11 su[26749] FAILED", nil, "su", "26749", "FAILED"),
             // rsyslog's files, old and new.
-            ("Nov 23 02:14:17 web1 postfix/smtpd[7]: connect from x[1.2.3.4]", "web1", "postfix/smtpd", "7", "connect from x[1.2.3.4]"),
+            ("Nov 23 02:14:17 web1 postfix/smtpd[7]: from x[1.2.3.4]", "web1", "postfix/smtpd", "7", "from x[1.2.3.4]"),
             ("2026-11-23T02:14:17.123456+01:00 web1 sshd[7]: text", "web1", "sshd", "7", "text"),
             // Days with a zero or a single blank, years, fractions, names of zones.
             ("<13>Nov 03 02:14:17 web1 app: text", "web1", "app", nil, "text"),
@@ -67,7 +68,7 @@ struct SyslogParserTests {
             ("<13>Nov 23 02:14:17 CEST web1 app: text", "web1", "app", nil, "text"),
             // Cisco.
             ("<189>45: Nov 23 02:14:17: %SYS-5-CONFIG_I: Configured", nil, "%SYS-5-CONFIG_I", nil, "Configured"),
-            ("<189>45: router1: *Nov 23 02:14:17.123 UTC: %SYS-5-CONFIG_I: Configured", "router1", "%SYS-5-CONFIG_I", nil, "Configured"),
+            ("<189>45: router1: *Nov 23 02:14:17.123 UTC: %SYS-5-RESTART: up", "router1", "%SYS-5-RESTART", nil, "up"),
             ("<166>Nov 23 2025 02:14:17 fw1 : %ASA-6-302013: Built", "fw1", "%ASA-6-302013", nil, "Built"),
             ("<189>: Nov 23 02:14:17 UTC: %LINK-3-UPDOWN: down", nil, "%LINK-3-UPDOWN", nil, "down"),
             // An IPv6 address is no tag.
@@ -158,8 +159,8 @@ struct SyslogParserTests {
     func noise() {
         var random = SystemRandomNumberGenerator()
         let pieces = [
-            "<13>", "<34>1 ", "Nov 23 02:14:17 ", "2026-11-23T02:14:17Z ", "-", " ", "[", "]", "\"", "\\", ":", ": ", "app[1]: ", "[a b=\"c\"]",
-            "\0", "\u{FEFF}", "45: ", "*", "CET ", "web1 ", "9999999999999999999999",
+            "<13>", "<34>1 ", "Nov 23 02:14:17 ", "2026-11-23T02:14:17Z ", "-", " ", "[", "]", "\"", "\\", ":", ": ", "app[1]: ",
+            "[a b=\"c\"]", "\0", "\u{FEFF}", "45: ", "*", "CET ", "web1 ", "9999999999999999999999",
         ].map { Array($0.utf8) }
         for _ in 0..<20_000 {
             var bytes: [UInt8] = []

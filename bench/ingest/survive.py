@@ -152,15 +152,20 @@ class Daemon:
         self.start()
 
     def health(self):
+        """What the page says, with the ledger by input; None while there is no answer."""
         text = answer(f"http://127.0.0.1:{self.http}/health/ready")
-        return json.loads(text) if text else None
+        if not text:
+            return None
+        page = json.loads(text)
+        del page["ledger"]["total"]
+        return page
 
     def log(self):
         return "\n".join((self.path / "daemon.log").read_text().splitlines()[-30:])
 
 
 def spooled(health):
-    return sum(entry["spooled"] for entry in health["ledger"])
+    return sum(entry["spooled"] for entry in health["ledger"].values())
 
 
 def check(cluster, senders, health):
@@ -180,15 +185,15 @@ def check(cluster, senders, health):
     stored = int(cluster.query("SELECT coalesce(sum(stored), 0) FROM ingest_ledger"))
     if stored != total:
         findings.append(f"the ledger has {stored} stored, the table {total}")
-    for entry in health["ledger"]:
+    for name, entry in health["ledger"].items():
         if entry["received"] != entry["stored"] + entry["duplicates"] + entry["deadLettered"] + entry["spooled"]:
-            findings.append(f"the health page's ledger does not add up: {entry}")
+            findings.append(f"the health page's ledger does not add up: {name} {entry}")
         row = cluster.query(
             f"SELECT concat_ws(' ', received, stored, duplicates, dead_lettered, spooled) FROM ingest_ledger "
-            f"WHERE input = '{entry['input']}'")
-        shown = " ".join(str(entry[name]) for name in ("received", "stored", "duplicates", "deadLettered", "spooled"))
+            f"WHERE input = '{name}'")
+        shown = " ".join(str(entry[figure]) for figure in ("received", "stored", "duplicates", "deadLettered", "spooled"))
         if entry["received"] and row != shown:
-            findings.append(f"{entry['input']}: the table has {row}, the health page {shown}")
+            findings.append(f"{name}: the table has {row}, the health page {shown}")
     return findings
 
 
@@ -267,7 +272,7 @@ def main():
         made = sum(sender.made for sender in senders)
         print(
             f"{options.rounds} rounds, seed {options.seed}: {made} events acknowledged, "
-            f"{sum(entry['duplicates'] for entry in health['ledger'])} of the reports were repeats, "
+            f"{sum(entry['duplicates'] for entry in health['ledger'].values())} of the reports were repeats, "
             f"{sum(sender.refused for sender in senders)} requests refused, PostgreSQL restarted {restarts + is_small} times, "
             f"its connections terminated {terminations} times, disk {'full once' if is_small else 'never full'}, "
             f"at most {daemon.largest / 1e6:.0f} MB of memory")

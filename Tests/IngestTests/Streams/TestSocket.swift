@@ -50,7 +50,7 @@ final class TestSocket: Sendable {
     /// - Returns: how many bytes; nil if the other side has closed.
     func sendNow(_ bytes: some Collection<UInt8>) -> Int? {
         let bytes = Array(bytes)
-        let count = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        let count = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         if count >= 0 { return count }
         return errno == EAGAIN ? 0 : nil
     }

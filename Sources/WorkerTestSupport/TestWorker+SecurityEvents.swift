@@ -1,33 +1,31 @@
 import Domain
 import NIOHTTP1
 import Registry
-import Store
 import TestSupport
-import WorkerTestSupport
 import Wire
 
 /// A row of `security_events`.
-struct StoredEvent: Sendable, CustomStringConvertible {
-    let type: String
-    let severity: String
-    let user: UserID?
-    let ip: String?
-    let source: String
-    let details: String
-    let context: JSON?
+public struct StoredEvent: Sendable, CustomStringConvertible {
+    public let type: String
+    public let severity: String
+    public let user: UserID?
+    public let ip: String?
+    public let source: String
+    public let details: String
+    public let context: JSON?
 
-    var session: SessionID? { context?["session"]?.stringValue.flatMap { SessionID($0) } }
-    var function: String? { context?["function"]?.stringValue }
-    var count: Double? { if case .number(let number)? = context?["count"] { number } else { nil } }
+    public var session: SessionID? { context?["session"]?.stringValue.flatMap { SessionID($0) } }
+    public var function: String? { context?["function"]?.stringValue }
+    public var count: Double? { if case .number(let number)? = context?["count"] { number } else { nil } }
 
-    var description: String {
+    public var description: String {
         "\(type) \(severity) \(user.map { "\($0)" } ?? "-") \(ip ?? "-") \(source) \(details) \(context?.text ?? "-")"
     }
 }
 
 extension TestWorker {
     /// What workers have reported and is stored, in the order of their times.
-    func storedEvents(_ type: String? = nil) async throws -> [StoredEvent] {
+    public func storedEvents(_ type: String? = nil) async throws -> [StoredEvent] {
         let rows = try await sql(
             """
             SELECT type, severity, user_id::text, host(ip), metadata ->> 'source', metadata ->> 'details', metadata ->> 'context'
@@ -46,13 +44,13 @@ extension TestWorker {
 
     /// Waits until so many events of a type are stored, and gives them.
     @discardableResult
-    func waitForEvents(_ type: String, count: Int = 1) async throws -> [StoredEvent] {
+    public func waitForEvents(_ type: String, count: Int = 1) async throws -> [StoredEvent] {
         try await eventually("\(count) events \(type)") { try await storedEvents(type).count >= count }
         return try await storedEvents(type)
     }
 
     /// Calls a function as a client with this address behind a proxy does.
-    func call(
+    public func call(
         _ kind: FunctionKind, _ path: String, _ arguments: JSON = [:], token: String? = nil, forwardedFor: String
     ) async throws -> HTTPAnswer {
         var headers: HTTPHeaders = ["Content-Type": "application/json", "X-Forwarded-For": forwardedFor]
@@ -62,7 +60,7 @@ extension TestWorker {
     }
 
     /// Signs up or in with a password.
-    func passwordFlow(
+    public func passwordFlow(
         _ flow: String, email: String, password: String, name: String? = nil, token: String? = nil
     ) async throws -> HTTPAnswer {
         var params: JSON = ["flow": .string(flow), "email": .string(email), "password": .string(password)]
