@@ -96,7 +96,8 @@ let package = Package(
         .target(
             name: "Delivery",
             dependencies: ["Domain", "Events", "Postgres", "Spool", "Store", "Wire", lifecycle, logging, metrics]),
-        .target(name: "Watch", dependencies: ["Domain", "Events", "Postgres", "Rules", "Store", lifecycle, logging, metrics]),
+        .target(
+            name: "Watch", dependencies: ["Domain", "Events", "Postgres", "Rules", "Store", "Wire", lifecycle, logging, metrics]),
         .target(
             name: "Ingest",
             dependencies: [
@@ -156,7 +157,7 @@ let package = Package(
             name: "bench-live", dependencies: ["CLibpq", deque, nioCore, nioPosix], path: "bench/live/load"),
 
         // Tests.
-        .target(name: "TestSupport", dependencies: ["Postgres", "Schema", logging]),
+        .target(name: "TestSupport", dependencies: ["Development", "Postgres", "Schema", logging]),
         .target(
             name: "WorkerTestSupport",
             dependencies: [
@@ -208,10 +209,13 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
-                "Delivery", "Development", "Domain", "Events", "Postgres", "Schema", "Spool", "TestSupport", "Wire", logging,
+                "Delivery", "Development", "Domain", "Events", "Postgres", "Schema", "Spool", "TestSupport", logging,
             ]),
         .testTarget(
-            name: "WatchTests", dependencies: ["Domain", "Events", "Postgres", "Rules", "TestSupport", "Watch", "Wire", logging]),
+            name: "WatchTests",
+            dependencies: [
+                "Domain", "Postgres", "Rules", "Store", "TestSupport", "Watch", "Wire", "WorkerTestSupport", lifecycle, logging,
+            ]),
         .testTarget(
             name: "IngestTests",
             dependencies: [

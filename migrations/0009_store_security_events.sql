@@ -253,13 +253,15 @@ SELECT watch_security_events('security_events'), watch_security_events('security
 -- Makes the partition of the month (UTC) that `moment` is in, unless there is one for it; moves the events there that the default
 -- partition holds. They count as stored anew. Says whether it has made one.
 --
--- Keeps writers away from the default partition, and at the end, for a moment, readers away from the table.
+-- Keeps writers away, and at the end, for a moment, readers too.
 CREATE FUNCTION make_security_events_partition(moment timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     month       timestamptz := date_trunc('month', moment, 'UTC');
     month_after timestamptz := (date_trunc('month', moment, 'UTC') AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
     name        text := 'security_events_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
 BEGIN
+    -- Who inserts has chosen a partition before waiting for its lock, and fails if the choice is wrong by then. So they wait before.
+    LOCK TABLE ONLY security_events IN SHARE ROW EXCLUSIVE MODE;
     LOCK TABLE ONLY security_events_other IN SHARE ROW EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM security_event_partitions WHERE starts_at < month_after AND ends_at > month) THEN
         RETURN false;

@@ -48,6 +48,14 @@ extension Accounts {
             user: userID, session: token.sessionID, origin: origin, series: .init("\(token.sessionID)"))
     }
 
+    /// A token was not accepted. Only forgeries are of interest: clients keep old tokens, and tokens of other installations.
+    public func reportRefusedToken(_ failure: AuthenticationFailure, from origin: CallOrigin) {
+        guard failure == .forged else { return }
+        events?.report(
+            SecurityEventType.accessRefused, .medium, "A token was presented that is not signed with a key of ours.",
+            origin: origin, context: [("code", .string("forged_token"))], series: .init("forged \(origin.address.network)"))
+    }
+
     /// Runs `body`, and reports when a limit refuses it.
     func reportingLimits<Value>(from origin: CallOrigin, _ body: () async throws -> Value) async throws -> Value {
         do {

@@ -4,8 +4,8 @@ import Wire
 
 /// How far a spool has been taken in by PostgreSQL, and what became of all that: the file `checkpoint` in the spool's folder.
 ///
-/// PostgreSQL holds the same, and is right where they differ. The file tells the ledger while PostgreSQL is away. It may lag behind,
-/// since everything from its position on is still in the spool.
+/// PostgreSQL holds the same, and is right where they differ. The file tells the ledger while PostgreSQL is away. It may lag
+/// behind, since everything from its position on is still in the spool.
 struct Checkpoint {
     var position: UInt64
     /// All that stood before the position; none of it is spooled.

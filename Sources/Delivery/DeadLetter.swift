@@ -33,8 +33,8 @@ public struct DeadLetter: Equatable, Sendable {
     /// A record, or several, whose bytes are not what was written.
     init(position: UInt64, damage reason: String, raw: ArraySlice<UInt8>? = nil) {
         self.init(
-            position: position, at: .now(), input: Input?.none.ledgerName, reason: reason, event: nil, raw: raw.map(Array.init),
-            entry: nil)
+            position: position, at: .now(), input: Input?.none.ledgerName, reason: reason, event: nil,
+            raw: raw.map { Array($0.prefix(SpoolEntry.maximumRawLength)) }, entry: nil)
     }
 
     private init(

@@ -13,7 +13,7 @@ struct DeadLetterFolder {
     var file: String { folder + "/dead-letters.ndjson" }
     /// The file while it is replayed; nothing is added to it.
     var replayed: String { folder + "/dead-letters.replaying.ndjson" }
-    private var kept: String { folder + "/dead-letters.kept.ndjson" }
+    private var unfinished: String { folder + "/dead-letters.unfinished" }
 
     /// Runs `body` alone among all processes.
     private func withLock<Value>(_ body: () throws(DeadLetterError) -> Value) throws(DeadLetterError) -> Value {
@@ -59,16 +59,21 @@ struct DeadLetterFolder {
         return 0
     }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: off_t) throws(DeadLetterError) {
+    /// Writes a file's end.
+    private static func write(_ bytes: some ContiguousBytes, to descriptor: Int32, at offset: off_t) throws(DeadLetterError) {
         // What stands there is a part of a line at most.
         guard ftruncate(descriptor, offset) == 0 else { throw .failed(errno) }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { pwrite(descriptor, $0.baseAddress!, $0.count, offset + off_t(written)) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .failed(count < 0 ? errno : EIO) }
-            written += count
+        let failure = bytes.withUnsafeBytes { buffer -> Int32 in
+            var written = 0
+            while written < buffer.count {
+                let count = pwrite(descriptor, buffer.baseAddress! + written, buffer.count - written, offset + off_t(written))
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return count < 0 ? errno : EIO }
+                written += count
+            }
+            return 0
         }
+        guard failure == 0 else { throw .failed(failure) }
     }
 
     /// Of the letter that was written last. Nil if there are none.
@@ -108,31 +113,37 @@ struct DeadLetterFolder {
 
     // MARK: Replaying
 
-    /// Puts the file aside, so that nothing is added to it any more; one that was put aside before goes first. False if there is
-    /// nothing to replay.
+    /// Puts all letters aside into `replayed`, also those that an interrupted replay had put there. False if there are none.
     func beginReplay() throws(DeadLetterError) -> Bool {
         try withLock { () throws(DeadLetterError) in
-            if access(replayed, F_OK) == 0 { return true }
-            guard rename(file, replayed) == 0 else {
-                guard errno == ENOENT else { throw .failed(errno) }
-                return false
+            if let interrupted = FileManager.default.contents(atPath: replayed) {
+                try add(FileManager.default.contents(atPath: file) ?? Data(), behind: interrupted, as: replayed)
+                guard unlink(file) == 0 || errno == ENOENT else { throw .failed(errno) }
+                return true
             }
-            return true
+            if rename(file, replayed) == 0 { return true }
+            guard errno == ENOENT else { throw .failed(errno) }
+            return false
         }
     }
 
-    /// Removes the file that was put aside, and puts `lines` of it back in front of what has been added meanwhile.
+    /// Removes the letters that were put aside, except for `lines`, which go before what has been added meanwhile.
     func endReplay(keeping lines: [UInt8]) throws(DeadLetterError) {
         try withLock { () throws(DeadLetterError) in
             if !lines.isEmpty {
-                let descriptor = open(kept, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0o600)
-                guard descriptor >= 0 else { throw .failed(errno) }
-                defer { close(descriptor) }
-                let added = FileManager.default.contents(atPath: file) ?? Data()
-                try Self.write(lines + added, to: descriptor, at: 0)
-                guard fsync(descriptor) == 0, rename(kept, file) == 0 else { throw .failed(errno) }
+                try add(FileManager.default.contents(atPath: file) ?? Data(), behind: Data(lines), as: file)
             }
             guard unlink(replayed) == 0 else { throw .failed(errno) }
         }
+    }
+
+    /// Writes one text behind the other, and puts both in the place of a file.
+    private func add(_ second: Data, behind first: Data, as path: String) throws(DeadLetterError) {
+        let descriptor = open(unfinished, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .failed(errno) }
+        defer { close(descriptor) }
+        try Self.write(first, to: descriptor, at: 0)
+        try Self.write(second, to: descriptor, at: off_t(first.count))
+        guard fsync(descriptor) == 0, rename(unfinished, path) == 0 else { throw .failed(errno) }
     }
 }

@@ -33,7 +33,8 @@ public enum DeadLetters {
         var batch = IntakeBatch()
         var kept: [UInt8] = []
         try await DeadLetterFolder.lines(of: files.replayed) { line in
-            guard let entry = DeadLetter(line: line)?.entry, case .event(let input, let key, _)? = try? SpoolEntry(decoding: entry[...])
+            guard let entry = DeadLetter(line: line)?.entry,
+                case .event(let input, let key, _)? = try? SpoolEntry(decoding: entry[...])
             else {
                 kept += line
                 kept.append(UInt8(ascii: "\n"))

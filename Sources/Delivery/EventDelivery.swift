@@ -25,9 +25,9 @@ public enum DeliveryState: Equatable, Sendable {
 public final class EventDelivery: Service {
     public struct Configuration: Sendable {
         /// In one transaction.
-        public var maximumRecords = 10_000
-        /// Of the spool, in one transaction. Memory holds three times as much at most.
-        public var maximumBytes = 4 << 20
+        public var maximumRecords = 20_000
+        /// Of the spool, in one transaction. Memory holds some four times as much.
+        public var maximumBytes = 6 << 20
         /// How long a transaction should take at most. Batches become smaller when PostgreSQL is slow.
         public var targetDuration: Duration = .seconds(1)
         /// Between attempts while PostgreSQL is away, at most.
@@ -85,10 +85,18 @@ public final class EventDelivery: Service {
 
     // MARK: Running
 
-    /// Delivers until graceful shutdown or cancellation. What is under way then may be stored or not; it stays in the spool, and the
-    /// next delivery asks PostgreSQL.
+    /// Delivers until graceful shutdown or cancellation. What is under way then may be stored or not; it stays in the spool, and
+    /// the next delivery asks PostgreSQL.
     public func run() async throws {
-        await cancelWhenGracefulShutdown { try? await self.deliver(until: .cancelled) }
+        await cancelWhenGracefulShutdown {
+            do {
+                try await self.deliver(until: .cancelled)
+            } catch {
+                // The disk fails, and who hands events in is told so. To end here would end the process with all that it does
+                // besides.
+                while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+            }
+        }
         publish()
     }
 
@@ -107,12 +115,12 @@ public final class EventDelivery: Service {
                 return try await attempt(until: end)
             } catch {
                 try Task.checkCancellation()
-                if let error = error as? SpoolError, error == .closed { throw error }
                 if spool.position.withLock({ $0.known }) != before { failures = 0 }
                 failures += 1
                 note(error)
+                publish()
+                if let error = error as? SpoolError, error == .closed { throw error }
             }
-            publish()
             let ceiling = min(configuration.maximumDelay, .milliseconds(50) * (1 << min(failures, 10)))
             try await Task.sleep(for: ceiling * Double.random(in: 0.5...1))
         }
@@ -137,6 +145,7 @@ public final class EventDelivery: Service {
                     try await settleLedger(at: reader.next)
                     if end == .empty, spool.spool.end <= reader.next { return }
                     guard await spool.spool.waitForRecords(from: reader.next) else {
+                        // Cancelled; or the spool was closed, perhaps because its disk fails.
                         try Task.checkCancellation()
                         throw SpoolError.closed
                     }

@@ -5,7 +5,8 @@ import Spool
 
 /// Takes events in: remembers them on the disk before anybody is told that they were accepted.
 ///
-/// An event that has come before, by its key, is counted and not kept again. PostgreSQL compares once more, with all there ever were.
+/// An event that has come before, by its key, is counted and not kept again. PostgreSQL compares once more, with all that there
+/// ever were.
 public final class Intake: Sendable {
     private let spool: EventSpool
     private let receivedCounters = PerInput { input in

@@ -18,7 +18,8 @@ extension LedgerCounts {
     fileprivate func write(to writer: inout JSONWriter) {
         writer.beginObject()
         let counts = [
-            ("received", received), ("stored", stored), ("duplicates", duplicates), ("deadLettered", deadLettered), ("spooled", spooled),
+            ("received", received), ("stored", stored), ("duplicates", duplicates), ("deadLettered", deadLettered),
+            ("spooled", spooled),
         ]
         for (name, count) in counts {
             writer.key(name)

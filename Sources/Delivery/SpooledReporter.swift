@@ -23,7 +23,8 @@ public final class SpooledReporter: EventReporter, Service {
         self.logger = logger
     }
 
-    /// Writes the event to the spool's file, which takes some microseconds. It gets an id if it has none, so that it is stored once.
+    /// Writes the event to the spool's file, which takes some microseconds. It gets an id if it has none, so that it is stored
+    /// once.
     public func report(_ event: ReportedEvent) {
         var event = event
         if event.id == nil { event.id = UUIDBits.v7(milliseconds: event.occurredAt.microseconds / 1_000).description }

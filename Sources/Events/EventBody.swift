@@ -17,7 +17,8 @@ public struct EventBody: Sequence, IteratorProtocol {
             let mediaType = contentType.prefix { $0 != ";" }.lowercased().trimmingBlanks()
             switch mediaType {
             case "application/json", "application/cloudevents+json", "application/cloudevents-batch+json": self = .json
-            case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines":
+            case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines",
+                "application/x-jsonlines":
                 self = .lines
             default: return nil
             }

@@ -33,7 +33,8 @@ struct EventFields {
                 case 8: named("severity", .severity) ?? named("metadata", .metadata)
                 case 9: named("timestamp", .timestamp)
                 case 10: named("occurredAt", .occurredAt)
-                case 11: named("specversion", .specVersion) ?? named("severity_id", .severityID) ?? named("data_base64", .dataBase64)
+                case 11:
+                    named("specversion", .specVersion) ?? named("severity_id", .severityID) ?? named("data_base64", .dataBase64)
                 case 15: named("datacontenttype", .dataContentType)
                 default: nil
                 }

@@ -25,7 +25,9 @@ public enum EventRow {
         } else {
             BinaryCopy.appendNull(to: &bytes)
         }
-        BinaryCopy.appendField(to: &bytes) { JSONB.append(details: event.details, source: event.source, context: event.context, to: &$0) }
+        BinaryCopy.appendField(to: &bytes) {
+            JSONB.append(details: event.details, source: event.source, context: event.context, to: &$0)
+        }
     }
 
     private static func id(occurredAt: Instant, key: UUIDBits?) -> UUIDBits {

@@ -2,6 +2,7 @@ import Accounts
 import Domain
 import Postgres
 import Registry
+import Reporting
 import Store
 import Wire
 
@@ -222,6 +223,7 @@ extension LiveQueries {
                 caller = authenticated.caller
                 expiry = authenticated.tokenExpiresAt
             } catch let failure as AuthenticationFailure {
+                accounts.reportRefusedToken(failure, from: CallOrigin(address: session.clientAddress))
                 return refuseToken(session, failure.message)
             }
         }

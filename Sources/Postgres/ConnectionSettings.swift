@@ -33,6 +33,8 @@ public struct ConnectionSettings: Sendable {
         // `dbname` is; so what the operator may override has to stand before it.
         var options: [(String, String)] = [
             ("connect_timeout", String(max(2, connectTimeout.components.seconds))),
+            // A server that is gone without a word, with its machine for instance, is noticed within a minute.
+            ("tcp_user_timeout", "30000"), ("keepalives_idle", "30"), ("keepalives_interval", "10"), ("keepalives_count", "3"),
             ("fallback_application_name", applicationName),
             ("dbname", connectionString),
             ("client_encoding", "UTF8"),

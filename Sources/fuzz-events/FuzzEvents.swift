@@ -37,7 +37,8 @@ struct FuzzEvents: ParsableCommand {
                 do {
                     accepted += try check.check(input).count
                 } catch {
-                    print("input \(number) of seed \(seed): \(error)\n\(String(decoding: input.prefix(2_000), as: UTF8.self).debugDescription)")
+                    let beginning = String(decoding: input.prefix(2_000), as: UTF8.self)
+                    print("input \(number) of seed \(seed): \(error)\n\(beginning.debugDescription)")
                     throw ExitCode.failure
                 }
             }

@@ -87,6 +87,23 @@ struct SecurityEventTests {
         }
     }
 
+    @Test("a token that somebody has forged is stored, over HTTP and over the socket; an old one, or another site's, is not")
+    func tokens() async throws {
+        try await withTestWorker { worker in
+            let user = try await worker.signUp("Ana")
+            let forged = String(user.token.dropLast(8)) + "AAAAAAAA"
+            for token in [try worker.expiredToken(user), try worker.tokenOfAnotherIssuer(user), forged] {
+                #expect(try await worker.call(.query, "auth:isAuthenticated", token: token).status == 401)
+            }
+            let client = try await worker.connect()
+            client.authenticate(forged)
+            try await client.waitForClose()
+            let events = try await worker.waitForEvents(SecurityEventType.accessRefused, count: 2)
+            #expect(events.count == 2 && events.allSatisfy { $0.severity == "medium" && $0.user == nil && $0.ip == "127.0.0.1" })
+            #expect(events.allSatisfy { $0.context?["code"] == "forged_token" })
+        }
+    }
+
     @Test("a query that stays refused, or that an administrator watches, is one event, however often it runs again")
     func liveQueries() async throws {
         try await withTestWorker { worker in

@@ -10,6 +10,15 @@ import WorkerTestSupport
 struct SecurityTests {
     private static func ids(_ events: JSON?) -> [String] { (events?.arrayValue ?? []).compactMap { $0["_id"]?.stringValue } }
 
+    /// A worker that does not report what is done with it, an administrator, and an empty table.
+    private func withSilentWorker(_ body: @escaping @Sendable (TestWorker, TestUser) async throws -> Void) async throws {
+        try await withTestWorker(configure: { $0.spoolBudget = 0 }) { worker in
+            let admin = try await worker.signUp("Ada", role: .admin)
+            try await worker.sql("TRUNCATE security_events")
+            try await body(worker, admin)
+        }
+    }
+
     /// What a plain filter gives, as the API's ids.
     private static func naive(_ worker: TestWorker, where conditions: [String]) async throws -> [String] {
         let rows = try await worker.sql(
@@ -72,8 +81,7 @@ struct SecurityTests {
 
     @Test("every combination of filters gives what plain SQL gives, at once and in pages")
     func filters() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             try await Self.insertRandomEvents(worker)
             for (index, (arguments, conditions)) in Self.filters.enumerated() {
                 let expected = try await Self.naive(worker, where: conditions)
@@ -98,8 +106,7 @@ struct SecurityTests {
 
     @Test("pages do not move when events arrive, and a cursor is good for its own filter only")
     func stablePages() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             try await Self.insertRandomEvents(worker)
             func page(_ arguments: JSON, _ cursor: JSON) async throws -> HTTPAnswer {
                 try await worker.call(
@@ -126,8 +133,7 @@ struct SecurityTests {
 
     @Test("an event has the data model's fields, whatever a person has put into its metadata")
     func shape() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             func insert(_ values: String) async throws -> JSON {
                 try await worker.sql("TRUNCATE security_events")
                 try await worker.sql(
@@ -167,8 +173,7 @@ struct SecurityTests {
 
     @Test("events without an end of time are listed, paged over and counted")
     func infinity() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             for moment in ["-infinity", "0044-03-15 BC", "2026-01-01", "9999-12-31", "infinity"] {
                 try await worker.sql("INSERT INTO security_events (occurred_at, type, severity) VALUES ('\(moment)', 'odd', 'low')")
             }
@@ -190,8 +195,7 @@ struct SecurityTests {
 
     @Test("times that no clock shows are refused")
     func badTimes() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             for time in [JSON.number(1e16), "yesterday", .null] {
                 let answer = try await worker.call(.query, "security:getSecurityEvents", ["since": time], token: admin.token)
                 #expect(answer.errorCode == "validation_error")
@@ -204,8 +208,7 @@ struct SecurityTests {
 
     @Test("a plain INSERT shows in the open lists and statistics, into one partition too; so do UPDATE, DELETE and TRUNCATE")
     func live() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             let client = try await worker.connect(as: admin)
             let list = client.add("security:getSecurityEvents", ["type": "seen"])
             let stats = client.add("security:getEventStats")
@@ -237,8 +240,7 @@ struct SecurityTests {
 
     @Test("statistics count by severity, by type, the most frequent first, and by hour of the last day")
     func statistics() async throws {
-        try await withTestWorker { worker in
-            let admin = try await worker.signUp("Ada", role: .admin)
+        try await withSilentWorker { worker, admin in
             try await worker.sql(
                 """
                 INSERT INTO security_events (occurred_at, type, severity) VALUES

@@ -77,7 +77,8 @@ struct EventDeliveryTests {
         try await other.store([event(3), event(4), later])
         try await deliver(other)
         #expect(try await client.storedEvents() == (4, 4))
-        try await checkLedger(spool, ["http": LedgerCounts(stored: 2, duplicates: 2), "unix": LedgerCounts(stored: 1, duplicates: 1)])
+        try await checkLedger(
+            spool, ["http": LedgerCounts(stored: 2, duplicates: 2), "unix": LedgerCounts(stored: 1, duplicates: 1)])
         try await checkLedger(other, ["http": LedgerCounts(stored: 1, duplicates: 2)])
     }
 
@@ -180,6 +181,70 @@ struct EventDeliveryTests {
         #expect(try await client.storedEvents() == (2, 2))
         try await checkLedger(spool, ["http": LedgerCounts(stored: 2), "unknown": LedgerCounts(deadLettered: 2)])
         #expect(try await deadLetters(spool).map(\.position) == [1, 2])
+    }
+
+    @Test("counts records that are damaged on the disk, before it starts and while it runs", arguments: [true, false])
+    func damage(isFoundAtStart: Bool) async throws {
+        var spool = try folder.spool()
+        try await spool.store((1...100).map { event($0) })
+        if isFoundAtStart { spool.close() }
+        let name = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: spool.folder).first { $0.hasSuffix(".segment") })
+        let file = try #require(FileHandle(forUpdatingAtPath: spool.folder + "/" + name))
+        try file.seek(toOffset: 5_000)
+        try file.write(contentsOf: Data("damage".utf8))
+        try file.close()
+        if isFoundAtStart { spool = try folder.spool() }
+        try await deliver(spool)
+        let stored = try await client.storedEvents().all
+        let ledger = spool.ledger.snapshot().byInput
+        #expect(stored >= 98 && stored < 100)
+        #expect(ledger["http"] == LedgerCounts(stored: stored))
+        #expect(ledger["unknown"]?.deadLettered ?? 0 >= 100 - stored)
+        #expect(try await client.ledger(of: spool) == ledger)
+        #expect(try await deadLetters(spool).count == 1)
+    }
+
+    @Test("waits for another daemon that stores the same event, and then finds it known")
+    func contention() async throws {
+        let spool = try folder.spool()
+        try await spool.store((1...50).map { event($0) })
+        let key = try #require(event(25).key)
+        let insert = Statement("test.insert", "INSERT INTO security_event_keys (key) VALUES ($1)")
+        let delivery = spool.delivery(to: client)
+        try await whileDelivering(delivery) {
+            let other = ScratchDatabase.current.makeClient()
+            try await other.withTransaction { transaction in
+                _ = try await transaction.execute(insert(key))
+                try await eventually("the delivery waits for it") {
+                    try await client.count(
+                        """
+                        SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'
+                        """) == 1
+                }
+            }
+            try await eventually("all is stored") { spool.ledger.snapshot().total.spooled == 0 }
+        }
+        try await checkLedger(spool, ["http": LedgerCounts(stored: 49, duplicates: 1)])
+    }
+
+    @Test(
+        "works through PgBouncer in transaction mode, also with duplicates and refused events",
+        .enabled(if: PgBouncer.isInstalled || ProcessInfo.processInfo.environment["CI"] != nil, "apt-get install pgbouncer"))
+    func pooler() async throws {
+        try await client.run("ALTER TABLE security_events ADD CONSTRAINT no_poison CHECK (type <> 'poison')")
+        let spool = try folder.spool()
+        try await spool.store((1...300).map { event($0 % 250, type: $0 == 120 ? "poison" : "fine") })
+        try await PgBouncer.run(in: client) { url in
+            let pooled = PostgresClient(
+                PostgresClient.Configuration(connection: ConnectionSettings(connectionString: url, applicationName: "test")),
+                logger: .quiet)
+            try await spool.delivery(to: pooled) { $0.maximumRecords = 40 }.deliverAll()
+            await pooled.close()
+        }
+        #expect(try await client.storedEvents() == (249, 249))
+        try await checkLedger(spool, ["http": LedgerCounts(stored: 249, duplicates: 50, deadLettered: 1)])
     }
 
     @Test("has a ledger in PostgreSQL that equals its own whenever it rests, and adds up at every moment")

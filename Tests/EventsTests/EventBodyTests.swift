@@ -6,7 +6,8 @@ import Testing
 private func outcomes(_ body: String, _ format: EventBody.Format) -> [String] { outcomes(Array(body.utf8), format) }
 
 private func outcomes(_ body: [UInt8], _ format: EventBody.Format) -> [String] {
-    EventBody(body, format: format, reader: EventReader(defaultSource: "default"), receivedAt: receivedAt).enumerated().map { place, report in
+    let reports = EventBody(body, format: format, reader: EventReader(defaultSource: "default"), receivedAt: receivedAt)
+    return reports.enumerated().map { place, report in
         guard report.index == place else { return "out of order" }
         switch report.result {
         case .success(let event): return event.type
@@ -18,8 +19,9 @@ private func outcomes(_ body: [UInt8], _ format: EventBody.Format) -> [String] {
 @Suite("The body of a request")
 struct EventBodyTests {
     @Test("its media type says what it holds", arguments: [
-        ("application/json", EventBody.Format.json), ("Application/JSON; charset=utf-8", .json), ("application/cloudevents+json", .json),
-        ("application/cloudevents-batch+json;charset=UTF-8", .json), ("application/x-ndjson", .lines), ("application/jsonl ; a=b", .lines),
+        ("application/json", EventBody.Format.json), ("Application/JSON; charset=utf-8", .json),
+        ("application/cloudevents+json", .json), ("application/cloudevents-batch+json;charset=UTF-8", .json),
+        ("application/x-ndjson", .lines), ("application/jsonl ; a=b", .lines),
         ("text/plain", nil), ("", nil), ("application/x-www-form-urlencoded", nil),
     ])
     func format(contentType: String, format: EventBody.Format?) {

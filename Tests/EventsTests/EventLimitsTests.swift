@@ -50,8 +50,8 @@ struct EventLimitsTests {
     @Test("an event made elsewhere is made to fit; a second time changes nothing")
     func fit() throws {
         var event = ReportedEvent(
-            source: "a\0b", id: "\0", occurredAt: receivedAt, type: "t\0", severity: .low, details: String(repeating: "\0", count: 5_000),
-            context: "\0" + String(repeating: "é", count: 20_000))
+            source: "a\0b", id: "\0", occurredAt: receivedAt, type: "t\0", severity: .low,
+            details: String(repeating: "\0", count: 5_000), context: "\0" + String(repeating: "é", count: 20_000))
         try event.fit()
         #expect(event.source == "a\u{FFFD}b")
         #expect(event.id == "\u{FFFD}")

@@ -16,8 +16,9 @@ struct EventReaderTests {
         ).get()
         #expect(
             event == ReportedEvent(
-                source: "urn:example:gate", id: "e-1", occurredAt: Instant(milliseconds: 1_795_399_199_123), type: "authn_login_fail",
-                severity: .high, userID: UserID("user_01h455vb4pex5vsknk084sn02q"), ip: IPAddress("203.0.113.7"),
+                source: "urn:example:gate", id: "e-1", occurredAt: Instant(milliseconds: 1_795_399_199_123),
+                type: "authn_login_fail", severity: .high,
+                userID: UserID("user_01h455vb4pex5vsknk084sn02q"), ip: IPAddress("203.0.113.7"),
                 details: "Wrong password", context: "third time"))
     }
 
@@ -71,7 +72,9 @@ struct EventReaderTests {
         #expect(try event(with: #""severity_id":\#(number)"#).severity == severity)
     }
 
-    @Test("a severity that nobody knows is refused", arguments: [#""grave""#, "3", "[]", #""\#(String(repeating: "a", count: 99))""#])
+    @Test("a severity that nobody knows is refused", arguments: [
+        #""grave""#, "3", "[]", #""\#(String(repeating: "a", count: 99))""#,
+    ])
     func unknownSeverity(value: String) {
         let outcome = read(#"{"type":"t","severity":\#(value)}"#)
         #expect(outcome.reason == "severity is none of critical, high, medium and low, nor a known word for one of them")
@@ -79,8 +82,10 @@ struct EventReaderTests {
 
     @Test("a time is a number of milliseconds or RFC 3339, under any of its names", arguments: [
         (#""timestamp":1795399199123"#, 1_795_399_199_123_000), (#""time":1795399199123.5"#, 1_795_399_199_123_500),
-        (#""occurredAt":1.795399199123e12"#, 1_795_399_199_123_000), (#""timestamp":"2026-11-23T01:59:59.123456Z""#, 1_795_399_199_123_456),
-        (#""time":"2026-11-23T02:59:59+01:00""#, 1_795_399_199_000_000), (#""timestamp":"no","time":1795399199000"#, 1_795_399_199_000_000),
+        (#""occurredAt":1.795399199123e12"#, 1_795_399_199_123_000),
+        (#""timestamp":"2026-11-23T01:59:59.123456Z""#, 1_795_399_199_123_456),
+        (#""time":"2026-11-23T02:59:59+01:00""#, 1_795_399_199_000_000),
+        (#""timestamp":"no","time":1795399199000"#, 1_795_399_199_000_000),
     ] as [(String, Int64)])
     func times(member: String, microseconds: Int64) throws {
         #expect(try event(with: member).occurredAt == Instant(microseconds: microseconds))
@@ -101,8 +106,8 @@ struct EventReaderTests {
     @Test(
         "a time that is none, or cannot be stored, gives way to the moment of the report, and is kept in the context",
         arguments: [
-            "253402300800000", "-62135596800001", "1e300", "1e999", "-1e999", #""yesterday""#, #""2026-11-23""#, #""0000-01-01T00:00:00Z""#,
-            "[1]", #"{"$date":1}"#, "true",
+            "253402300800000", "-62135596800001", "1e300", "1e999", "-1e999", #""yesterday""#, #""2026-11-23""#,
+            #""0000-01-01T00:00:00Z""#, "[1]", #"{"$date":1}"#, "true",
         ])
     func unreadableTimes(value: String) throws {
         let event = try event(with: #""timestamp":\#(value)"#)
@@ -123,7 +128,8 @@ struct EventReaderTests {
         "a user or an address of another kind is kept in the context",
         arguments: [
             #""userId":"alice""#, #""userId":42"#, #""userId":"session_01h455vb4pex5vsknk084sn02q""#,
-            #""userId":"01890a5dac96774bbcceb302099a8057""#, #""ip":"example.org""#, #""ip":"203.0.113.7:80""#, #""ip":["203.0.113.7"]"#,
+            #""userId":"01890a5dac96774bbcceb302099a8057""#, #""ip":"example.org""#, #""ip":"203.0.113.7:80""#,
+            #""ip":["203.0.113.7"]"#,
         ])
     func foreignValues(member: String) throws {
         let event = try event(with: member)
@@ -173,7 +179,9 @@ struct EventReaderTests {
 
     @Test("of several members with one name the last counts")
     func repeatedMembers() throws {
-        let event = try read(#"{"type":"a","id":"1","details":"x","userId":"alice","type":"b","id":2,"details":null,"userId":null}"#).get()
+        let event = try read(
+            #"{"type":"a","id":"1","details":"x","userId":"alice","type":"b","id":2,"details":null,"userId":null}"#
+        ).get()
         #expect(event == ReportedEvent(source: "default", id: "2", occurredAt: receivedAt, type: "b", severity: .low, details: "b"))
     }
 
@@ -190,8 +198,8 @@ struct EventReaderTests {
     }
 
     @Test("NUL and halves of surrogate pairs come out as U+FFFD", arguments: [
-        (#"a\u0000b"#, "a\u{FFFD}b"), (#"\ud800"#, "\u{FFFD}"), (#"\udc00x"#, "\u{FFFD}x"), (#"\ud800\ud800\udc00"#, "\u{FFFD}\u{10000}"),
-        (#"\ud800\u0041"#, "\u{FFFD}A"), (#"\uD800\\"#, "\u{FFFD}\\"),
+        (#"a\u0000b"#, "a\u{FFFD}b"), (#"\ud800"#, "\u{FFFD}"), (#"\udc00x"#, "\u{FFFD}x"),
+        (#"\ud800\ud800\udc00"#, "\u{FFFD}\u{10000}"), (#"\ud800\u0041"#, "\u{FFFD}A"), (#"\uD800\\"#, "\u{FFFD}\\"),
     ])
     func brokenEscapes(text: String, expected: String) throws {
         let event = try event(with: #""details":"\#(text)","a\u0000":["\#(text)"]"#)
@@ -218,13 +226,17 @@ struct EventReaderTests {
     @Test(
         "what is no JSON is refused, and the reason says where",
         arguments: [
-            ("", "unexpected end at byte 0"), ("  ", "unexpected end at byte 2"), (#"{"type":"t""#, "',' or '}' is missing at byte 11"),
-            (#"{"type":"t"} x"#, "unexpected text after the value at byte 13"), (#"{"type":"t",}"#, "a field name is missing at byte 12"),
+            ("", "unexpected end at byte 0"), ("  ", "unexpected end at byte 2"),
+            (#"{"type":"t""#, "',' or '}' is missing at byte 11"),
+            (#"{"type":"t"} x"#, "unexpected text after the value at byte 13"),
+            (#"{"type":"t",}"#, "a field name is missing at byte 12"),
             (#"{"type" "t"}"#, "':' is missing at byte 8"), (#"{"type":tru}"#, "unexpected character at byte 11"),
             (#"{"type":'t'}"#, "unexpected character at byte 8"), (#"{"type":"t","a":01}"#, "',' or '}' is missing at byte 17"),
             (#"{"type":"t","a":1.}"#, "a digit is missing at byte 18"), (#"{"type":"\x"}"#, "unknown escape at byte 10"),
-            (#"{"type":"\u12"}"#, "a hexadecimal digit is missing at byte 13"), ("{\"type\":\"\n\"}", "control character in a string at byte 9"),
-            ("{\"type\":\"\0\"}", "control character in a string at byte 9"), (#"{"type":"t","a":[1 2]}"#, "',' or ']' is missing at byte 19"),
+            (#"{"type":"\u12"}"#, "a hexadecimal digit is missing at byte 13"),
+            ("{\"type\":\"\n\"}", "control character in a string at byte 9"),
+            ("{\"type\":\"\0\"}", "control character in a string at byte 9"),
+            (#"{"type":"t","a":[1 2]}"#, "',' or ']' is missing at byte 19"),
             ("\0", "unexpected character at byte 0"), (#"{"type":"t"}"# + "\0", "unexpected text after the value at byte 12"),
             (#"{"type":"t""# + "\0", "',' or '}' is missing at byte 11"),
         ])

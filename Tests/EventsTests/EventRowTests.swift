@@ -111,7 +111,9 @@ struct SpoolEntryTests {
         #expect(try SpoolEntry(decoding: bytes[...]) == .rejected(input: .tcp, at: receivedAt, reason: "r", raw: raw))
     }
 
-    @Test("that is none of ours is refused", arguments: [[], [1], [9, 1], [1, 99], [1, 1, 0], [2, 1, 0], [3, 1, 0], [3, 1, 0, 0, 0, 1, 0]] as [[UInt8]])
+    @Test("that is none of ours is refused", arguments: [
+        [], [1], [9, 1], [1, 99], [1, 1, 0], [2, 1, 0], [3, 1, 0], [3, 1, 0, 0, 0, 1, 0],
+    ] as [[UInt8]])
     func broken(bytes: [UInt8]) {
         #expect(throws: SpoolEntryError.self) { try SpoolEntry(decoding: bytes[...]) }
     }

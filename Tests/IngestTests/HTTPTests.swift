@@ -297,20 +297,34 @@ struct HTTPTests {
     @Test("bodies that are under way are bounded together; who comes too much is told to come again")
     func bodiesUnderWay() async throws {
         try await TestDaemon.with({ $0.requestLimits.bodiesUnderWay = 200_000 }) { daemon in
-            let blanks = [UInt8](repeating: 0x20, count: 150_000)
-            let holding = try TestConnection(port: daemon.port)
-            await holding.send(TestDaemon.request(blanks + event("one").utf8).dropLast(1))
-            try await eventually("the other body's bytes") {
-                let answer = try await daemon.post(blanks + event("two").utf8)
-                guard answer.status == 429 else { print("DEBUG", answer.status, answer.text); return false }
-                #expect(answer.headers["retry-after"] != nil)
-                #expect(try JSON(parsing: answer.body)["code"] == .string("rate_limited"))
-                return true
+            let blanks = Array(String(repeating: "\n", count: 150_000).utf8)
+            let request = TestDaemon.request(blanks + event("one").utf8)
+            try await eventually("one of two that is refused, and one that is not") {
+                let senders = [try TestConnection(port: daemon.port), try TestConnection(port: daemon.port)]
+                // Neither is complete, so only a refusal can come.
+                for sender in senders { await sender.send(request.dropLast(1)) }
+                let refused = try await Self.firstAnswer(of: senders)
+                #expect(refused.answer.status == 429)
+                #expect(refused.answer.headers["retry-after"] != nil)
+                #expect(try JSON(parsing: refused.answer.body)["code"] == .string("rate_limited"))
+                // At the same moment both may have found no room.
+                let other = senders[1 - refused.index]
+                await other.send("}")
+                return try await other.answer().status == 202
             }
-            await holding.send("}")
-            #expect(try await holding.answer().status == 202)
             #expect(try await daemon.post(blanks + event("two").utf8).status == 202)
         }
+    }
+
+    private static func firstAnswer(of connections: [TestConnection]) async throws -> (index: Int, answer: Answer) {
+        let (answers, continuation) = AsyncThrowingStream.makeStream(of: (index: Int, answer: Answer).self)
+        for (index, connection) in connections.enumerated() {
+            Task {
+                do { continuation.yield((index, try await connection.peekAnswer())) } catch { continuation.finish(throwing: error) }
+            }
+        }
+        for try await answer in answers { return answer }
+        throw TestConnection.Failure("no answer")
     }
 
     // MARK: Without PostgreSQL

@@ -3,6 +3,7 @@ import Domain
 import HTTPTypes
 import Hummingbird
 import Logging
+import Reporting
 
 /// Finds out who makes a request, and from where.
 struct CallerResolver: Sendable {
@@ -11,7 +12,7 @@ struct CallerResolver: Sendable {
     let logger: Logger
 
     /// The caller that the Authorization header proves; anonymous without one (convex-protocol.md 1.2).
-    func caller(of request: Request) async throws(RequestFailure) -> Caller {
+    func caller(of request: Request, _ context: APIRequestContext) async throws(RequestFailure) -> Caller {
         guard let header = request.headers[.authorization] else { return .anonymous }
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else {
@@ -20,6 +21,7 @@ struct CallerResolver: Sendable {
         do {
             return try await accounts.sessions.caller(forToken: String(parts[1].trimmingBlanks())).caller
         } catch let failure as AuthenticationFailure {
+            accounts.reportRefusedToken(failure, from: CallOrigin(address: clientAddress(of: request, context)))
             throw RequestFailure(failure)
         } catch {
             logger.warning("cannot check a session", metadata: ["error": "\(error)"])

@@ -40,7 +40,7 @@ struct ConsistentReadRoutes: Sendable {
         guard let text = body["ts"]?.stringValue, let bits = Base64.decode(littleEndian: text) else {
             throw RequestFailure.badJSON("The body needs a timestamp `ts`.")
         }
-        let caller = try await callers.caller(of: request)
+        let caller = try await callers.caller(of: request, context)
         let clientAddress = callers.clientAddress(of: request, context)
         do {
             let outcome = try await snapshots.read(at: .init(bits), in: database) { snapshot in

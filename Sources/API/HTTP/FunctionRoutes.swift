@@ -26,7 +26,7 @@ struct FunctionRoutes: Sendable {
         try request.checkClientName()
         let body = try await request.json()
         let call = try FunctionCall(body, defaultFormat: request.standardFormat)
-        let caller = try await callers.caller(of: request)
+        let caller = try await callers.caller(of: request, context)
         return try await respond(to: call, as: kind, caller: caller, request, context)
     }
 
@@ -46,7 +46,7 @@ struct FunctionRoutes: Sendable {
             .init(key: "path", value: .string(String(path))), .init(key: "args", value: arguments), .init(key: "format", value: format),
         ])
         let call = try FunctionCall(body, defaultFormat: request.standardFormat)
-        let caller = try await callers.caller(of: request)
+        let caller = try await callers.caller(of: request, context)
         return try await respond(to: call, as: .query, caller: caller, request, context)
     }
 
@@ -59,7 +59,7 @@ struct FunctionRoutes: Sendable {
         }
         let path = segments.dropLast().joined(separator: "/") + ":" + function
         let call = try FunctionCall(try await request.json(), path: path, defaultFormat: .plain)
-        let caller = try await callers.caller(of: request)
+        let caller = try await callers.caller(of: request, context)
         return try await respond(to: call, as: nil, caller: caller, request, context)
     }
 
@@ -108,7 +108,7 @@ struct FunctionRoutes: Sendable {
         }
         guard bodies.count <= 100 else { throw RequestFailure.badJSON("At most 100 queries can be asked at once.") }
         let calls = try bodies.map { try FunctionCall($0, defaultFormat: request.standardFormat) }
-        let caller = try await callers.caller(of: request)
+        let caller = try await callers.caller(of: request, context)
         let outcomes: [Result<[UInt8], FunctionFailure>]
         do {
             outcomes = try await runner.runQueries(

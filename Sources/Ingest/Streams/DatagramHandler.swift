@@ -10,6 +10,7 @@ final class DatagramHandler: ChannelInboundHandler {
 
     private let reader: SyslogReader
     private let flow: BatchFlow
+    private let maximumWaitingBytes: Int
     /// Called once, when the socket is closed and all that had come is dealt with.
     var whenGone: () -> Void = {}
 
@@ -24,9 +25,11 @@ final class DatagramHandler: ChannelInboundHandler {
     private static let droppedByUs = Counter(label: "attune_ingest_datagrams_lost_total", dimensions: [("where", "daemon")])
     private static let droppedByKernel = Counter(label: "attune_ingest_datagrams_lost_total", dimensions: [("where", "kernel")])
 
-    init(reader: SyslogReader, flow: BatchFlow) {
+    /// - Parameter maximumWaitingBytes: with so much that is not durable, what comes is dropped.
+    init(reader: SyslogReader, flow: BatchFlow, maximumWaitingBytes: Int) {
         self.reader = reader
         self.flow = flow
+        self.maximumWaitingBytes = maximumWaitingBytes
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -39,7 +42,7 @@ final class DatagramHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let datagram = unwrapInboundIn(data)
-        guard flow.waitingBytes < Self.maximumWaitingBytes else { return lose(1, Self.droppedByUs) }
+        guard flow.waitingBytes < maximumWaitingBytes else { return lose(1, Self.droppedByUs) }
         let sender = text(of: datagram.remoteAddress)
         datagram.data.withUnsafeReadableBytes { bytes in
             let message = bytes.droppingLineEnds()
@@ -122,7 +125,6 @@ final class DatagramHandler: ChannelInboundHandler {
         }
     }
 
-    private static let maximumWaitingBytes = 4 << 20
     private static let dropsInterval = TimeAmount.seconds(5)
 }
 

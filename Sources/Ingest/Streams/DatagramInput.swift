@@ -13,19 +13,23 @@ struct DatagramInput: Service {
     private let host: String
     private let port: Int
     private let rules: LineRules
+    private let maximumWaitingBytes: Int
     private let intake: Intake
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
 
     /// - Parameters:
     ///   - port: 0: any free one.
+    ///   - maximumWaitingBytes: with so much that is not durable, what comes is dropped.
     ///   - onListening: called with the port when messages are taken.
     init(
-        host: String, port: Int, rules: LineRules, intake: Intake, logger: Logger, onListening: @escaping @Sendable (Int) -> Void
+        host: String, port: Int, rules: LineRules, maximumWaitingBytes: Int = 4 << 20, intake: Intake, logger: Logger,
+        onListening: @escaping @Sendable (Int) -> Void
     ) {
         self.host = host
         self.port = port
         self.rules = rules
+        self.maximumWaitingBytes = maximumWaitingBytes
         self.intake = intake
         self.logger = logger
         self.onListening = onListening
@@ -45,7 +49,8 @@ struct DatagramInput: Service {
                 channel.eventLoop.makeCompletedFuture {
                     let handler = DatagramHandler(
                         reader: SyslogReader(rules: rules, input: .syslogUDP),
-                        flow: BatchFlow(acceptor: acceptor, eventLoop: channel.eventLoop))
+                        flow: BatchFlow(acceptor: acceptor, eventLoop: channel.eventLoop),
+                        maximumWaitingBytes: maximumWaitingBytes)
                     let identity = ObjectIdentifier(handler)
                     _ = census.enter(identity, stop: {})
                     handler.whenGone = { census.leave(identity) }

@@ -15,6 +15,7 @@ final class StreamHandler: ChannelDuplexHandler {
 
     private var format: any StreamFormat
     private let flow: BatchFlow
+    private let maximumWaitingBytes: Int
     private let budget: ByteBudget
     /// Called once, when the connection is closed and all it had sent is dealt with.
     var whenGone: () -> Void = {}
@@ -38,9 +39,11 @@ final class StreamHandler: ChannelDuplexHandler {
     private var isGone = false
     private var hasLeft = false
 
-    init(format: any StreamFormat, flow: BatchFlow, budget: ByteBudget) {
+    /// - Parameter maximumWaitingBytes: with so much that is not durable, the sender has to wait.
+    init(format: any StreamFormat, flow: BatchFlow, maximumWaitingBytes: Int, budget: ByteBudget) {
         self.format = format
         self.flow = flow
+        self.maximumWaitingBytes = maximumWaitingBytes
         self.budget = budget
     }
 
@@ -195,7 +198,7 @@ final class StreamHandler: ChannelDuplexHandler {
 
     private func mayRead(_ context: ChannelHandlerContext) -> Bool {
         if isClosing { return true }
-        guard end == nil, flow.waitingBytes < Self.maximumWaitingBytes else { return false }
+        guard end == nil, flow.waitingBytes < maximumWaitingBytes else { return false }
         guard budget.hasRoom else {
             waitForMemory(context)
             return false
@@ -228,7 +231,6 @@ final class StreamHandler: ChannelDuplexHandler {
         heldBytes = bytes
     }
 
-    private static let maximumWaitingBytes = 1 << 20
     private static let budgetCheckInterval = TimeAmount.milliseconds(50)
     private static let longestHunger = TimeAmount.seconds(10)
     private static let longestFarewell = TimeAmount.seconds(1)

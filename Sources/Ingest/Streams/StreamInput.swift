@@ -27,6 +27,8 @@ struct StreamInput: Service {
     struct Limits {
         /// Beyond so many, new connections are closed at once.
         var connections = 2000
+        /// Of one connection, how much may wait to become durable, in bytes.
+        var waitingBytes = 1 << 20
         /// How long a connection may say nothing at first, or in the middle of a line.
         var silence = TimeAmount.minutes(10)
         /// How long the end may take after graceful shutdown.
@@ -115,7 +117,8 @@ struct StreamInput: Service {
                 channel.eventLoop.makeCompletedFuture {
                     let handler = StreamHandler(
                         format: makeFormat(sender: channel.remoteAddress?.ipAddress),
-                        flow: BatchFlow(acceptor: acceptor, eventLoop: channel.eventLoop), budget: budget)
+                        flow: BatchFlow(acceptor: acceptor, eventLoop: channel.eventLoop),
+                        maximumWaitingBytes: limits.waitingBytes, budget: budget)
                     let pipeline = channel.pipeline.syncOperations
                     try tls?.addHandlers(to: pipeline)
                     try pipeline.addHandlers(IdleStateHandler(readTimeout: limits.silence), handler)

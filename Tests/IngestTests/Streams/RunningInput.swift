@@ -58,6 +58,14 @@ final class TestSpool: Sendable {
         }
     }
 
+    /// How many reports were known already.
+    func duplicates() throws -> Int {
+        try entries().reduce(0) { sum, entry in
+            guard case .duplicates(_, let count) = entry else { return sum }
+            return sum + Int(count)
+        }
+    }
+
     /// Reasons and texts.
     func rejected() throws -> [(reason: String, text: String)] {
         try entries().compactMap { entry in
@@ -116,10 +124,11 @@ final class TestSpool: Sendable {
     }
 
     /// Syslog over UDP.
-    func runDatagrams<Value>(_ body: (Int) async throws -> Value) async throws -> Value {
+    func runDatagrams<Value>(maximumWaitingBytes: Int = 4 << 20, _ body: (Int) async throws -> Value) async throws -> Value {
         try await run({ [intake, logger] in
             DatagramInput(
-                host: "127.0.0.1", port: 0, rules: RuleBook.standard.lines, intake: intake, logger: logger, onListening: $0)
+                host: "127.0.0.1", port: 0, rules: RuleBook.standard.lines, maximumWaitingBytes: maximumWaitingBytes,
+                intake: intake, logger: logger, onListening: $0)
         }, body)
     }
 }
