@@ -14,7 +14,7 @@ public struct InputGenerator: Sendable {
         if random.once(in: 50) { return Self.noise(&random) }
         var input = random.pick(Corpus.seeds)
         for _ in 0..<(1 << random.number(below: 5)) { Self.change(&input, &random) }
-        if random.once(in: 2_000) { Self.lengthen(&input, to: 1 << 20, &random) }
+        if random.once(in: 10_000) { Self.lengthen(&input, to: 1 << 20, &random) }
         return input
     }
 
@@ -36,7 +36,7 @@ public struct InputGenerator: Sendable {
         case 8: input.replaceSubrange(place..., with: random.pick(Corpus.seeds))
         case 9: replaceValue(in: &input, &random)
         case 10: nest(&input, place..<end, &random)
-        default: if random.once(in: 20) { lengthen(&input, to: 100 + random.number(below: 100_000), &random) }
+        default: if random.once(in: 200) { lengthen(&input, to: 100 + random.number(below: 100_000), &random) }
         }
     }
 
@@ -53,7 +53,7 @@ public struct InputGenerator: Sendable {
     }
 
     private static func nest(_ input: inout [UInt8], _ range: Range<Int>, _ random: inout SplitMix64) {
-        let depth = random.once(in: 50) ? random.number(below: 20_000) : random.number(below: 40)
+        let depth = random.once(in: 300) ? random.number(below: 20_000) : random.number(below: 40)
         let (opening, closing) = random.pick([("[", "]"), (#"{"a":"#, "}"), ("[[", "]")])
         let opened = Array(String(repeating: opening, count: depth).utf8)
         let closed = Array(String(repeating: closing, count: depth).utf8)

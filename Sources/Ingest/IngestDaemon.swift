@@ -46,7 +46,8 @@ public struct IngestDaemon: Service {
             logger: logger)
         defer { spool.close() }
         let database = makeClient("storing", leases: 4)
-        let watchDatabase = makeClient("watching", leases: 2)
+        // The rows of one transaction are counted by one statement, however many they are.
+        let watchDatabase = makeClient("watching", leases: 2, statementTimeout: .seconds(600))
         do {
             try await run(spool, folders: folders, database: database, watchDatabase: watchDatabase)
         } catch {
@@ -58,13 +59,14 @@ public struct IngestDaemon: Service {
         await watchDatabase.close()
     }
 
-    private func makeClient(_ purpose: String, leases: Int) -> PostgresClient {
+    private func makeClient(_ purpose: String, leases: Int, statementTimeout: Duration = .seconds(30)) -> PostgresClient {
         var settings = PostgresClient.Configuration(
             connection: ConnectionSettings(
                 connectionString: configuration.connectionString, applicationName: "attune-ingest \(purpose)"))
         settings.readers = 1
         settings.writers = 1
         settings.leases = leases
+        settings.statementTimeout = statementTimeout
         return PostgresClient(settings, logger: logger)
     }
 
@@ -86,7 +88,8 @@ public struct IngestDaemon: Service {
             ], logger: logger)
         let inputs = try InputGroup(makeInputs(intake: Intake(spool), health: health))
         // The last one is stopped first.
-        try await ServiceGroup(services: [storing, inputs, Entrance(health: health)], logger: logger).run()
+        let services: [any Service] = [DiskWatch(spool: spool), storing, inputs, Entrance(health: health)]
+        try await ServiceGroup(services: services, logger: logger).run()
     }
 
     private func makeInputs(intake: Intake, health: IngestHealth) throws -> [any Service] {
@@ -162,6 +165,24 @@ private struct InputGroup: Service {
             try await group.waitForAll()
         }
     }
+}
+
+/// Ends the daemon when the disk of its spool has failed: only a new process can find out what is on it.
+private struct DiskWatch: Service {
+    let spool: EventSpool
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            // Until there is no more to wait for.
+            _ = await spool.spool.waitForRecords(from: .max)
+            if !Task.isCancelled { throw DiskFailure() }
+        }
+    }
+}
+
+/// Why the daemon has ended: what was not acknowledged may be lost, and nothing else.
+struct DiskFailure: Error, CustomStringConvertible {
+    var description: String { "the spool's disk fails" }
 }
 
 /// Says that the daemon stops, before anything does.

@@ -6,16 +6,16 @@ extension Instant: PostgresCodable {
 
     /// A `timestamptz` counts from 2000-01-01.
     private static let epochOffset: Int64 = 946_684_800_000_000
-    /// From 4713 before our era to the year 294276, so counted.
-    private static let range: Range<Int64> = -211_813_488_000_000_000 ..< 9_223_371_331_200_000_000
+    /// 4713 before our era, so counted.
+    private static let earliest: Int64 = -211_813_488_000_000_000
 
-    /// What lies beyond becomes `-infinity` or `infinity`.
+    /// What was before PostgreSQL's first day becomes `-infinity`, `distantFuture` becomes `infinity`.
     public func encode(into bytes: inout [UInt8]) -> Bool {
         let (difference, overflow) = microseconds.subtractingReportingOverflow(Self.epochOffset)
-        if overflow || difference < Self.range.lowerBound {
+        if overflow || difference < Self.earliest {
             bytes.appendBigEndian(Int64.min)
         } else {
-            bytes.appendBigEndian(difference < Self.range.upperBound ? difference : .max)
+            bytes.appendBigEndian(self == .distantFuture ? .max : difference)
         }
         return true
     }

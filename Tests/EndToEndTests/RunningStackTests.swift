@@ -171,6 +171,20 @@ struct RunningStackTests {
         return try #require(json["kid"]?.stringValue)
     }
 
+    @Test("the ingestor runs too: who has the token in the data folder reports an event, and it is stored", .timeLimit(.minutes(1)))
+    func ingestor() async throws {
+        let place = try Stack.shared.place
+        let token = try String(contentsOfFile: place.dataFolder + "/ingest-token", encoding: .utf8)
+        let answer = try await LocalRequest(host: "127.0.0.1", port: place.ingestPort).send(
+            "POST", "/v1/events",
+            headers: ["Authorization": "Bearer \(token.prefix { $0 != "\n" })", "Content-Type": "application/json"],
+            body: Array(#"{"type":"door_opened","severity":"high"}"#.utf8))
+        #expect(answer.status == 202)
+        try await eventually("the event") {
+            try await place.psql("SELECT severity FROM security_events WHERE type = 'door_opened'") == ["high"]
+        }
+    }
+
     @Test("a second stack runs beside it, on another folder and as a normal user", .timeLimit(.minutes(2)))
     func secondStack() async throws {
         let stack = try Stack.shared

@@ -303,28 +303,23 @@ struct HTTPTests {
                 let senders = [try TestConnection(port: daemon.port), try TestConnection(port: daemon.port)]
                 // Neither is complete, so only a refusal can come.
                 for sender in senders { await sender.send(request.dropLast(1)) }
-                let refused = try await Self.firstAnswer(of: senders)
-                #expect(refused.answer.status == 429)
-                #expect(refused.answer.headers["retry-after"] != nil)
-                #expect(try JSON(parsing: refused.answer.body)["code"] == .string("rate_limited"))
+                var refusals: [Answer?] = []
+                try await eventually("a refusal") {
+                    refusals = senders.map { $0.answerSoFar() }
+                    return refusals.contains { $0 != nil }
+                }
+                let index = try #require(refusals.firstIndex { $0 != nil })
+                let refused = try #require(refusals[index])
+                #expect(refused.status == 429)
+                #expect(refused.headers["retry-after"] != nil)
+                #expect(try JSON(parsing: refused.body)["code"] == .string("rate_limited"))
                 // At the same moment both may have found no room.
-                let other = senders[1 - refused.index]
+                let other = senders[1 - index]
                 await other.send("}")
                 return try await other.answer().status == 202
             }
             #expect(try await daemon.post(blanks + event("two").utf8).status == 202)
         }
-    }
-
-    private static func firstAnswer(of connections: [TestConnection]) async throws -> (index: Int, answer: Answer) {
-        let (answers, continuation) = AsyncThrowingStream.makeStream(of: (index: Int, answer: Answer).self)
-        for (index, connection) in connections.enumerated() {
-            Task {
-                do { continuation.yield((index, try await connection.peekAnswer())) } catch { continuation.finish(throwing: error) }
-            }
-        }
-        for try await answer in answers { return answer }
-        throw TestConnection.Failure("no answer")
     }
 
     // MARK: Without PostgreSQL

@@ -71,6 +71,14 @@ final class TestConnection: Sendable {
         }
     }
 
+    /// The next answer if all of it is there already.
+    func answerSoFar() -> Answer? {
+        var piece = [UInt8](repeating: 0, count: 65536)
+        let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
+        if count > 0 { received.withLock { $0 += piece[..<count] } }
+        return received.withLock { Answer(takenFrom: &$0) }
+    }
+
     /// - Returns: false at the end.
     private func receive() async throws -> Bool {
         let piece: [UInt8]? = await onQueue {

@@ -71,6 +71,41 @@ struct SettingsTests {
         #expect(error?.description.contains("ATTUNE_PORT must be a whole number from 1 to 65535, not '65536'") == true)
     }
 
+    @Test("the ingestor has what it was given; its files lie in the data folder, and port 0 turns an input off")
+    func ingest() throws {
+        let settings = try IngestSettings(environment: [
+            "DATABASE_URL": "postgresql:///attune", "ATTUNE_DATA_DIR": "/srv/attune", "ATTUNE_INGEST_SYSLOG_PORT": "0",
+            "ATTUNE_INGEST_FILES": "/var/log/auth.log, nginx=/var/log/nginx/access.log", "ATTUNE_INGEST_TOKEN": "hunter2",
+            "ATTUNE_INGEST_TLS_CERTIFICATE": "/etc/tls/chain.pem", "ATTUNE_INGEST_TLS_KEY": "/etc/tls/key.pem",
+            "ATTUNE_INGEST_SPOOL_MB": "16", "ATTUNE_RULES": "/etc/attune/rules",
+        ])
+        #expect(settings.inputs.ports == [3230, 3231, 3233, 6514])
+        #expect(settings.inputs.syslogPort == nil)
+        #expect(settings.inputs.socketPath == "/srv/attune/ingest.sock")
+        #expect(settings.inputs.files == ["/var/log/auth.log", "nginx=/var/log/nginx/access.log"])
+        #expect(settings.inputs.tls?.key == "/etc/tls/key.pem")
+        #expect(settings.spoolBudget == 16 << 20)
+        #expect(settings.rulesFolder == "/etc/attune/rules")
+        #expect(settings.retentionDays == 365)
+        #expect(!"\(settings)".contains("hunter2"))
+    }
+
+    @Test("the ingestor's ports must differ, its files be absolute, and its certificate have a key")
+    func ingestProblems() {
+        let error = #expect(throws: SettingsError.self) {
+            try IngestSettings(environment: [
+                "DATABASE_URL": "postgresql:///attune", "ATTUNE_INGEST_HTTP_PORT": "3231", "ATTUNE_INGEST_FILES": "auth.log",
+                "ATTUNE_INGEST_TLS_CERTIFICATE": "chain.pem",
+            ])
+        }
+        let names = ["ATTUNE_INGEST_FILES", "ATTUNE_INGEST_TLS_KEY", "ATTUNE_INGEST_HTTP_PORT"]
+        #expect(error?.problems.map(\.name) == names)
+        let taken = #expect(throws: SettingsError.self) {
+            try OperatorSettings(environment: ["ATTUNE_PORT": "3229", "ATTUNE_WORKERS": "2"])
+        }
+        #expect(taken?.problems.map(\.name) == ["ATTUNE_PORT"])
+    }
+
     @Test("the last worker's port must exist")
     func lastPort() {
         #expect(throws: SettingsError.self) {

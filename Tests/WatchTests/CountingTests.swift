@@ -29,7 +29,8 @@ struct CountingTests {
             try await fixture.sql(Self.someEvents)
             #expect(try await fixture.uncounted() == 200)
             try await expectRightCounts()
-            _ = try await turn.run()
+            // More than once: events that get a partition of their own count as stored anew.
+            while try await turn.run() {}
             #expect(try await fixture.uncounted() == 0)
             try await expectRightCounts()
         }
@@ -74,7 +75,7 @@ struct CountingTests {
             try await transaction.runScript("INSERT INTO security_events (type, severity) VALUES ('slow', 'low')", name: "test")
             for _ in 0..<3 {
                 try await fixture.sql(Self.someEvents)
-                _ = try await turn.run()
+                while try await turn.run() {}
                 #expect(try await fixture.uncounted() == 0)
                 try await expectRightCounts()
             }
@@ -127,7 +128,7 @@ struct CountingTests {
         #expect(try await fixture.uncounted() == 0)
         try await fixture.sql(Self.someEvents)
         try await expectRightCounts()
-        _ = try await turn.run()
+        while try await turn.run() {}
         #expect(try await fixture.uncounted() == 0)
         try await expectRightCounts()
     }

@@ -262,7 +262,7 @@ def main():
         for sender in senders:
             sender.join(timeout=60)
             if sender.is_alive():
-                raise SystemExit(f"{sender.name} got no answer\n{daemon.log()}")
+                raise SystemExit(f"{sender.name} got no answer: {daemon.health()}\n{daemon.log()}")
         deadline = time.monotonic() + 120
         while not (health := daemon.health()) or spooled(health) > 0 or not health["database"]:
             if time.monotonic() > deadline:

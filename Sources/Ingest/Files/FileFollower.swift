@@ -34,7 +34,7 @@ struct FileFollower {
         self.lines = lines
         self.logger = logger
         lastPosition = positions.last
-        for position in positions.dropLast() { findRest(of: position, besides: nil) }
+        for position in positions.dropLast() { _ = resume(position, among: siblings(besides: nil)) }
     }
 
     /// What to go on from after a restart: of files that have lost the name, and then of the one that has it.
@@ -109,44 +109,69 @@ struct FileFollower {
         guard let fingerprint = try LineReader.fingerprint(of: file, name: lines.name(of: followed)) else { return }
         var position = FilePosition(path: followed.path, inode: status.inode, fingerprint: fingerprint)
         if let last = lastPosition {
-            let isSameFile = last.inode == status.inode
-            if isSameFile, try LineReader.matches(file, last, fingerprint: fingerprint) {
+            if last.inode == status.inode, try LineReader.matches(file, last, fingerprint: fingerprint) {
                 position = last
             } else {
-                if isSameFile, last.fingerprint == fingerprint { position.generation = last.generation + 1 }
-                findRest(of: last, besides: status.inode)
+                position.follow(takeUpRest(after: last, besides: status.inode))
             }
         }
         lastPosition = nil
         current = LineReader(file, at: position)
     }
 
-    /// Looks beside the name for what we had been reading under it: renamed (`access.log.1`), or a copy of what was then emptied.
+    // MARK: What had it before
+
+    private struct Sibling {
+        let file: OpenFile
+        let status: OpenFile.Status
+        let fingerprint: UInt64
+    }
+
+    /// Files beside the name (`access.log.1`), from the one that was written to the longest ago.
     ///
-    /// - Parameter inode: the file that has the name now.
-    private mutating func findRest(of position: FilePosition, besides inode: UInt64?) {
-        var siblings: [(file: OpenFile, status: OpenFile.Status, fingerprint: UInt64)] = []
-        for path in OpenFile.paths(besides: followed.path) {
-            // Whoever cannot be read is not the one, or compressed and gone as well.
+    /// - Parameter inode: the file that has the name.
+    private func siblings(besides inode: UInt64?) -> [Sibling] {
+        OpenFile.paths(besides: followed.path).compactMap { path in
+            // Whoever cannot be read is not one of ours.
             guard let file = try? OpenFile(path), let status = try? file.status(), status.isRegular, status.inode != inode,
                 let fingerprint = try? LineReader.fingerprint(of: file, name: lines.name(of: followed))
-            else { continue }
-            siblings.append((file, status, fingerprint))
-        }
-        siblings.sort { $0.status.changedAt < $1.status.changedAt }
-        guard let found = siblings.firstIndex(where: {
-            (try? LineReader.matches($0.file, position, fingerprint: $0.fingerprint)) == true
-        }) else {
-            return logger.notice(
+            else { return nil }
+            return Sibling(file: file, status: status, fingerprint: fingerprint)
+        }.sorted { $0.status.changedAt < $1.status.changedAt }
+    }
+
+    /// Reads on from the position in the file that it is in: the one that was renamed, or a copy of what was then emptied.
+    ///
+    /// - Returns: where among the siblings that is.
+    private mutating func resume(_ position: FilePosition, among siblings: [Sibling]) -> Int? {
+        let found = siblings.firstIndex { (try? LineReader.matches($0.file, position, fingerprint: $0.fingerprint)) == true }
+        if let found {
+            retired.append(Retired(LineReader(siblings[found].file, at: position)))
+        } else {
+            logger.notice(
                 "a followed file was replaced, and what had been written to it last cannot be found",
                 metadata: ["path": "\(followed.path)"])
         }
-        retired.append(Retired(LineReader(siblings[found].file, at: position)))
-        guard siblings[found].status.inode == position.inode else { return }
-        // It was renamed, and so were those that had the name after it.
-        for sibling in siblings[(found + 1)...] {
-            let position = FilePosition(path: followed.path, inode: sibling.status.inode, fingerprint: sibling.fingerprint)
+        return found
+    }
+
+    /// Reads what we had been reading under the name to its end, and what had the name after it, while we were away.
+    ///
+    /// - Returns: the positions in all of them.
+    private mutating func takeUpRest(after last: FilePosition, besides inode: UInt64) -> [FilePosition] {
+        let siblings = siblings(besides: inode)
+        let known = Set(retired.compactMap { try? $0.reader.file.status().inode })
+        var positions = [last]
+        guard let found = resume(last, among: siblings) else { return positions }
+        let isCopied = siblings[found].status.inode != last.inode
+        for sibling in siblings[(found + 1)...] where !known.contains(sibling.status.inode) {
+            // A copy's lines are those of the file that was emptied.
+            var position = FilePosition(
+                path: followed.path, inode: isCopied ? last.inode : sibling.status.inode, fingerprint: sibling.fingerprint)
+            position.follow(positions)
+            positions.append(position)
             retired.append(Retired(LineReader(sibling.file, at: position)))
         }
+        return positions
     }
 }

@@ -20,6 +20,12 @@ struct FilePosition: Equatable, Sendable {
         "\(inode):\(String(fingerprint, radix: 16)):\(generation):\(offset)"
     }
 
+    /// Tells this file from earlier ones that had the same inode and began with the same line.
+    mutating func follow(_ earlier: [FilePosition]) {
+        let generations = earlier.filter { $0.inode == inode && $0.fingerprint == fingerprint }.map(\.generation)
+        if let last = generations.max() { generation = last + 1 }
+    }
+
     var json: JSON {
         .object([
             .init(key: "path", value: .string(path)), .init(key: "inode", value: .string(String(inode))),

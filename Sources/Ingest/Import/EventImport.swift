@@ -76,25 +76,41 @@ public struct EventImport: Sendable {
             folder: SpoolFolders(dataFolder: configuration.dataFolder).newImport(), budget: configuration.spoolBudget,
             logger: logger)
         defer { spool.close() }
-        let delivery = EventDelivery(spool, client: database, logger: logger)
         let bytesRead = Atomic(0)
         let progress = { @Sendable [ledger = spool.ledger] in
             Progress(bytesRead: bytesRead.load(ordering: .relaxed), bytesInFile: file.size, ledger: ledger.snapshot().total)
         }
         try await withThrowingTaskGroup { group in
-            group.addTask { try await delivery.run() }
             group.addTask {
                 while !Task.isCancelled {
                     report(progress())
                     try? await Task.sleep(for: .milliseconds(200))
                 }
             }
-            try await read(file, into: Intake(spool), bytesRead: bytesRead)
-            try await delivery.deliverAll()
+            try await store(file, through: spool, database: database, bytesRead: bytesRead)
             group.cancelAll()
         }
         report(progress())
-        return spool.ledger.snapshot().total
+        let counts = spool.ledger.snapshot().total
+        spool.close()
+        // Where there are dead letters somebody should look at them.
+        if counts.deadLettered == 0 { try? FileManager.default.removeItem(atPath: spool.folder) }
+        return counts
+    }
+
+    private func store(
+        _ file: ImportedFile, through spool: EventSpool, database: PostgresClient, bytesRead: borrowing Atomic<Int>
+    ) async throws {
+        let delivery = EventDelivery(spool, client: database, logger: logger)
+        // While it is read: the spool may be smaller than the file.
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await delivery.run() }
+            try await read(file, into: Intake(spool), bytesRead: bytesRead)
+            while spool.ledger.snapshot().total.spooled > 0 { try await Task.sleep(for: .milliseconds(50)) }
+            group.cancelAll()
+        }
+        // The ledger has counted; PostgreSQL knows.
+        try await delivery.deliverAll()
     }
 
     private static let pieceSize = 1 << 20
