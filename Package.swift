@@ -127,8 +127,7 @@ let package = Package(
         .executableTarget(
             name: "attune-ingest",
             dependencies: [
-                "Delivery", "Domain", "Events", "Ingest", "Rules", "Settings", "Spool", "Telemetry", argumentParser, lifecycle, logging,
-                metrics, unixSignals,
+                "Delivery", "Ingest", "Rules", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals,
             ]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
@@ -219,8 +218,8 @@ let package = Package(
         .testTarget(
             name: "IngestTests",
             dependencies: [
-                "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "TestSupport", "Wire",
-                "attune-ingest", nioCore, nioPosix, lifecycle, logging,
+                "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "Telemetry", "TestSupport",
+                "Wire", "attune-ingest", lifecycle, logging,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "Wire"]),

@@ -7,8 +7,8 @@
 ALTER TABLE security_events ADD COLUMN stored_by xid8 NOT NULL DEFAULT pg_current_xact_id();
 CREATE INDEX security_events_stored_by_idx ON security_events (stored_by);
 
--- With the severity in the middle every filter is one range of an index; a type alone is four. Lists read them backwards. The type's
--- is made last: of indexes that seem equal to it, as all do while a partition is empty, the planner takes the youngest.
+-- With the severity in the middle every filter is one range of an index; a type alone is four. Lists read them backwards. The
+-- type's is made last: of indexes that seem equal, as all do while a partition is empty, the planner takes the youngest.
 DROP INDEX security_events_type_idx, security_events_severity_idx;
 CREATE INDEX security_events_severity_idx ON security_events (severity, occurred_at, id);
 CREATE INDEX security_events_type_idx ON security_events (type, severity, occurred_at, id);
@@ -60,8 +60,8 @@ CREATE TABLE security_event_progress (
 INSERT INTO security_event_progress (seen) VALUES ('1:1:');
 
 -- The snapshot of the events that have been counted; one that sees nothing, if its row was not written by the transaction that it
--- names. So it is in a database that was restored from a dump, where transactions have other numbers, and after somebody has changed
--- the row by hand: `UPDATE security_event_progress SET written_by = '0'` has all events counted anew.
+-- names. So it is in a database that was restored from a dump, where transactions have other numbers, and after somebody has
+-- changed the row by hand: `UPDATE security_event_progress SET written_by = '0'` has all events counted anew.
 CREATE FUNCTION counted_security_events() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN progress.xmin::text::bigint = progress.written_by::text::bigint & 4294967295 THEN progress.seen
@@ -193,7 +193,8 @@ BEGIN
         $query$
         WITH changed AS (
             SELECT coalesce(%1$s, (SELECT partition FROM security_event_partitions WHERE starts_at IS NULL)) AS partition,
-                date_trunc('hour', changed.occurred_at, 'UTC') AS hour, changed.type, changed.severity, sum(changed.change) AS change
+                date_trunc('hour', changed.occurred_at, 'UTC') AS hour, changed.type, changed.severity,
+                sum(changed.change) AS change
             FROM (%2$s) AS changed %3$s
             GROUP BY 1, 2, 3, 4
         ), by_hour AS (
@@ -209,7 +210,7 @@ BEGIN
         GROUP BY 1, 2, 3
         ON CONFLICT ON CONSTRAINT security_event_totals_pkey DO UPDATE SET events = totals.events + excluded.events
         $query$,
-        CASE WHEN TG_RELID = 'security_events'::regclass THEN 'known.partition' ELSE quote_literal(TG_RELID::regclass) || '::regclass' END,
+        CASE WHEN TG_RELID = 'security_events'::regclass THEN 'known.partition' ELSE TG_RELID || '::regclass' END,
         source,
         CASE WHEN TG_RELID = 'security_events'::regclass THEN
             'LEFT JOIN security_event_partitions AS known
@@ -260,7 +261,8 @@ DECLARE
     month_after timestamptz := (date_trunc('month', moment, 'UTC') AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
     name        text := 'security_events_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
 BEGIN
-    -- Who inserts has chosen a partition before waiting for its lock, and fails if the choice is wrong by then. So they wait before.
+    -- Who inserts has chosen a partition before waiting for its lock, and fails if the choice is wrong by then. So they wait
+    -- before that.
     LOCK TABLE ONLY security_events IN SHARE ROW EXCLUSIVE MODE;
     LOCK TABLE ONLY security_events_other IN SHARE ROW EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM security_event_partitions WHERE starts_at < month_after AND ends_at > month) THEN
@@ -277,7 +279,8 @@ BEGIN
         name, month, month_after);
     -- Spares ATTACH from looking through the rows.
     EXECUTE format(
-        'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)', name, month, month_after);
+        'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)',
+        name, month, month_after);
     EXECUTE format('ALTER TABLE security_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, month, month_after);
     EXECUTE format('ALTER TABLE %I DROP CONSTRAINT security_events_month', name);
     PERFORM watch_security_events(name::regclass);

@@ -22,7 +22,8 @@ struct BatchReader {
 
     /// What is durable, up to so many records. Nil if there is nothing yet.
     mutating func batch(of limit: Int) throws(SpoolError) -> DeliveryBatch? {
-        if records.isEmpty {
+        // Too few left of the last reading: reading those again costs less than another small batch.
+        if records.count < limit {
             let reading = try spool.read(from: next, maximumBytes: maximumBytes)
             if let lost = reading.lost {
                 next = lost.upperBound

@@ -1,4 +1,4 @@
-import Domain
+import Dispatch
 import Events
 import Logging
 import Spool
@@ -65,15 +65,20 @@ public final class EventSpool: Sendable {
         self.waitingTimes = Mutex(waitingTimes)
     }
 
-    /// Opens the folder's spool, and tries again while another process has it: the daemon has that of a worker that ended, for a
-    /// few seconds at a time.
+    /// Opens the folder's spool on a thread of its own, since much may have to be read. Tries again while another process has it:
+    /// the daemon has that of a process that ended, for a few seconds at a time.
     public static func open(
         folder: String, budget: Int = 1 << 30, patience: Duration = .seconds(15), logger: Logger
     ) async throws -> EventSpool {
         let deadline = ContinuousClock.now + patience
         while true {
             do {
-                return try EventSpool(folder: folder, budget: budget, logger: logger)
+                return try await withCheckedThrowingContinuation { continuation in
+                    DispatchQueue.global().async {
+                        continuation.resume(
+                            with: Result { try EventSpool(folder: folder, budget: budget, logger: logger) })
+                    }
+                }
             } catch SpoolError.inUse where ContinuousClock.now < deadline {
                 try await Task.sleep(for: .milliseconds(100))
             }

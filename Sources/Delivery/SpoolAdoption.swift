@@ -41,8 +41,10 @@ public struct SpoolAdoption: Service {
     /// Whether all that was in the folder is stored now.
     private func deliver(_ folder: String) async -> Bool {
         do {
+            // Not one that is being made, or removed.
+            guard FileManager.default.fileExists(atPath: folder + "/identity") else { return false }
             // A process that uses its spool, this one for instance, has it locked.
-            let spool = try EventSpool(folder: folder, logger: logger)
+            let spool = try await EventSpool.open(folder: folder, patience: .zero, logger: logger)
             defer { spool.close() }
             guard spool.spool.end > spool.backlog.lowerBound else { return true }
             logger.info("delivering the spool of a process that has ended", metadata: ["folder": "\(folder)"])

@@ -137,8 +137,8 @@ public struct IngestDaemon: Service {
         if !configuration.files.isEmpty {
             inputs.append(
                 FileInput(
-                    files: configuration.files.compactMap { FollowedFile($0) }, positions: configuration.dataFolder + "/ingest-files",
-                    rules: configuration.rules.lines, intake: intake, logger: logger, onListening: listening(.file)))
+                    files: configuration.files.compactMap { FollowedFile($0) },
+                    positions: configuration.dataFolder + "/ingest-files", rules: configuration.rules.lines, intake: intake, logger: logger, onListening: listening(.file)))
         }
         return inputs
     }

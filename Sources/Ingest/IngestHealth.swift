@@ -1,5 +1,4 @@
 import Delivery
-import Logging
 import Synchronization
 
 /// How the daemon is, for its pages.

@@ -30,7 +30,8 @@ struct StoringService: Service {
                 let problem = "\(error)"
                 health.setSchemaProblem(problem)
                 if problem != lastProblem, !Task.isCancelled {
-                    logger.warning("events wait in the spool until the database is as it should be", metadata: ["reason": "\(problem)"])
+                    logger.warning(
+                        "events wait in the spool until the database is as it should be", metadata: ["reason": "\(problem)"])
                 }
                 lastProblem = problem
             }

@@ -97,7 +97,8 @@ public enum SettingCatalog {
         "bearer token for events over HTTP; if not given, the one in ATTUNE_DATA_DIR/ingest-token, made at the first start")
 
     public static let ingestCertificate = Setting<String>.text(
-        "ATTUNE_INGEST_TLS_CERTIFICATE", "PEM file with the certificate chain for attune-ingest's TLS ports; without it there are none")
+        "ATTUNE_INGEST_TLS_CERTIFICATE",
+        "PEM file with the certificate chain for attune-ingest's TLS ports; without it there are none")
 
     public static let ingestKey = Setting<String>.text(
         "ATTUNE_INGEST_TLS_KEY", "PEM file with the private key of ATTUNE_INGEST_TLS_CERTIFICATE")

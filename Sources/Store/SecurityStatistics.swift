@@ -2,8 +2,8 @@ import Postgres
 
 /// How many security events there are: what has been counted for good, and the rows that came since.
 public enum SecurityStatistics {
-    /// One statement, and so one snapshot. Its rows are what is counted (`severity`, `type`, `hour`, and `level`, which has no count),
-    /// the name of it, the hour, and how many events. Types come with the most frequent first, 24 hours with the oldest first.
+    /// One statement, and so one snapshot. Its rows are what is counted (`severity`, `type`, `hour`, and `level`, which has no
+    /// count), the name of it, the hour, and how many events. The most frequent type comes first, and of the 24 hours the oldest.
     public static func query(maximumTypes: Int) -> BoundStatement { statement(maximumTypes) }
 
     private static let statement = Statement(

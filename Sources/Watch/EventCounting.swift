@@ -1,6 +1,7 @@
 import Postgres
 
-/// Counts stored events, each once, so that statistics need not read the table. `migrations/0009_store_security_events.sql` says how.
+/// Counts stored events, each once, so that statistics need not read the table.
+/// `migrations/0009_store_security_events.sql` says how.
 struct EventCounting {
     /// How many events one transaction counts: those who delete events wait for it.
     static let portionSize = 20_000

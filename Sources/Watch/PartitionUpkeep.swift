@@ -17,25 +17,44 @@ struct PartitionUpkeep {
     /// How long a report's key is remembered. Whoever sends one again later than that stores it twice.
     private static let keyDays = 30
 
-    /// Makes the partitions of this month and of the next ones, and drops those of months that are too old as a whole.
-    func keepMonths(in database: PostgresClient) async throws {
+    /// Makes the partitions of this month and of the next ones, and drops those of months that are too old as a whole. Gives
+    /// whether all is as it should be.
+    func keepMonths(in database: PostgresClient) async throws -> Bool {
+        var failure: (any Error)?
+        var isDone = true
         for row in try await database.read(Self.missing(Self.monthsAhead)) {
-            try await makePartition(of: try row.decode(0), in: database)
+            // What is in the way of one is not in the way of the next.
+            do {
+                isDone = try await makePartition(of: try row.decode(0), in: database) && isDone
+            } catch {
+                failure = error
+            }
         }
+        if let failure { throw failure }
         for row in try await database.read(Self.expiredPartitions(retentionDays)) {
             let name: String = try row.decode(0)
-            // Names come from the catalogue, quoted.
-            try await withLocks(database) { try await $0.runScript("DROP TABLE \(name)", name: "watch.drop_partition") }
-            try await database.write([Self.forgetTotals(), Self.forgetHours(), Announcement.statement()])
-            logger.notice("dropped a month of security events", metadata: ["partition": "\(name)"])
+            let isDropped = try await withLocks(database) { transaction in
+                // Names come from the catalogue, quoted.
+                try await transaction.runScript("DROP TABLE \(name)", name: "watch.drop_partition")
+                _ = try await transaction.execute([Self.forgetTotals(), Self.forgetHours(), Announcement.statement()])
+                return true
+            }
+            if isDropped == true {
+                logger.notice("dropped a month of security events", metadata: ["partition": "\(name)"])
+            } else {
+                isDone = false
+            }
         }
+        return isDone
     }
 
-    /// Makes the partition of a month, and moves the events there that have come for it. Gives whether it has: another process may be
-    /// at it, or there are partitions of other lengths.
-    @discardableResult
+    /// Makes the partition of a month, and moves the events there that have come for it.
+    ///
+    /// Gives whether it has: another process may be at it, or there are partitions of other lengths.
     func makePartition(of moment: Instant, in database: PostgresClient) async throws -> Bool {
-        let isNew = try await withLocks(database) { try await $0.execute(Self.make(moment)).first?.decode(0, as: Bool.self) ?? false }
+        let isNew = try await withLocks(database) { transaction in
+            try await transaction.execute(Self.make(moment)).first?.decode(0, as: Bool.self) ?? false
+        }
         return isNew ?? false
     }
 
@@ -62,7 +81,8 @@ struct PartitionUpkeep {
     }
 
     private static let setLockTimeout = Statement("watch.lock_timeout", "SELECT set_config('lock_timeout', $1, true)")
-    private static let avoidReadingTables = Statement("watch.avoid_reading_tables", "SELECT set_config('enable_seqscan', 'off', true)")
+    private static let avoidReadingTables = Statement(
+        "watch.avoid_reading_tables", "SELECT set_config('enable_seqscan', 'off', true)")
 
     private static let missing = Statement(
         "watch.missing_partitions",

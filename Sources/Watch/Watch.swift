@@ -15,8 +15,8 @@ public struct Watch: Service {
     private let configuration: WatchConfiguration
     private let logger: Logger
 
-    /// - Parameter database: its statement timeout should be minutes, since the rows of one transaction are counted by one statement,
-    ///   however many they are.
+    /// - Parameter database: its statement timeout should be minutes, since the rows of one transaction are counted by one
+    ///   statement, however many they are.
     public init(database: PostgresClient, rules: [DetectionRule], configuration: WatchConfiguration, logger: Logger) {
         self.database = database
         self.rules = rules
@@ -59,10 +59,10 @@ struct WatchTurn {
     private let partitions: PartitionUpkeep
     /// What live queries have been told of.
     private var announced: (level: SecurityLevel, hour: Instant)?
-    /// When the months and the keys are looked at next.
+    /// When months and keys are looked at next.
     private var nextRound = ContinuousClock.now
-    /// When partitions may be changed again after that has failed.
-    private var nextAttempt = ContinuousClock.now
+    /// When events may be moved to a partition again after that has failed.
+    private var nextMove = ContinuousClock.now
 
     init(database: PostgresClient, rules: [DetectionRule], configuration: WatchConfiguration, logger: Logger) {
         self.database = database
@@ -91,34 +91,36 @@ struct WatchTurn {
             Counter(label: "attune_security_events_counted_total").increment(by: counted)
             isBehind = isBehind || counted >= EventCounting.portionSize
         }
-        if ContinuousClock.now >= nextAttempt {
-            do {
-                isBehind = try await keepPartitions(state) || isBehind
-            } catch {
-                nextAttempt = .now + .seconds(60)
-                logger.warning(
-                    "cannot change the partitions of security events now; trying again in a minute", metadata: ["error": "\(error)"])
+        if ContinuousClock.now >= nextRound {
+            let isDone = await succeeds { try await partitions.keepMonths(in: database) }
+            let keys = try await partitions.deleteKeys(in: database)
+            isBehind = isBehind || keys >= PartitionUpkeep.portionSize
+            nextRound = .now + (keys >= PartitionUpkeep.portionSize ? .zero : isDone ? .seconds(600) : .seconds(60))
+        }
+        if let moment = state.strayEvent, ContinuousClock.now >= nextMove {
+            if await succeeds({ try await partitions.makePartition(of: moment, in: database) }) {
+                isBehind = true
+            } else {
+                nextMove = .now + .seconds(60)
             }
+        }
+        if state.hasExpiredEvents {
+            let deleted = try await partitions.deleteExpired(in: database)
+            isBehind = isBehind || deleted >= PartitionUpkeep.portionSize
         }
         return isBehind
     }
 
-    private mutating func keepPartitions(_ state: WatchState) async throws -> Bool {
-        var isBehind = false
-        if ContinuousClock.now >= nextRound {
-            try await partitions.keepMonths(in: database)
-            if try await partitions.deleteKeys(in: database) < PartitionUpkeep.portionSize { nextRound = .now + .seconds(600) }
-        }
-        if let moment = state.strayEvent {
-            if try await partitions.makePartition(of: moment, in: database) {
-                isBehind = true
-            } else {
-                nextAttempt = .now + .seconds(60)
+    /// Changes of partitions may have to wait for others, or find something in their way. The rest goes on meanwhile.
+    private func succeeds(_ change: () async throws -> Bool) async -> Bool {
+        do {
+            return try await change()
+        } catch {
+            if !Task.isCancelled {
+                logger.warning(
+                    "cannot change the partitions of security events; trying again in a minute", metadata: ["error": "\(error)"])
             }
+            return false
         }
-        if state.hasExpiredEvents {
-            isBehind = try await partitions.deleteExpired(in: database) >= PartitionUpkeep.portionSize || isBehind
-        }
-        return isBehind
     }
 }

@@ -36,13 +36,19 @@ struct WatchState {
         SELECT
             has_new_security_events(counted_security_events()),
             coalesce(
-                (SELECT stored_by >= pg_snapshot_xmax(pg_current_snapshot()) FROM security_events ORDER BY stored_by DESC LIMIT 1), false),
+                (
+                    SELECT stored_by >= pg_snapshot_xmax(pg_current_snapshot())
+                    FROM security_events
+                    ORDER BY stored_by DESC
+                    LIMIT 1
+                ), false),
             $1::text IS NULL OR has_new_security_events($1::text::pg_snapshot),
             (
                 SELECT occurred_at
                 FROM security_events_other
                 WHERE occurred_at >= now() - $2 * interval '1 day'
-                  AND occurred_at < (date_trunc('month', now() AT TIME ZONE 'UTC') + ($3 + 1) * interval '1 month') AT TIME ZONE 'UTC'
+                  AND occurred_at
+                      < (date_trunc('month', now() AT TIME ZONE 'UTC') + ($3 + 1) * interval '1 month') AT TIME ZONE 'UTC'
                 ORDER BY occurred_at
                 LIMIT 1
             ),

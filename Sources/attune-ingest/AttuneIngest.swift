@@ -1,10 +1,7 @@
 import ArgumentParser
 import Foundation
-import Ingest
-import Logging
 import Rules
 import Settings
-import Telemetry
 
 /// `attune-ingest`: takes security events in. Settings come from the environment; see docs/settings.md.
 @main

@@ -1,9 +1,7 @@
 import ArgumentParser
 import Delivery
 import Foundation
-import Ingest
 import Logging
-import Settings
 
 /// `attune-ingest dead-letters`
 struct DeadLettersCommand: AsyncParsableCommand {

@@ -1,8 +1,6 @@
 import ArgumentParser
-import Foundation
 import Ingest
 import Logging
-import Rules
 import Settings
 import Telemetry
 

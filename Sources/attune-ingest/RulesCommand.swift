@@ -1,5 +1,4 @@
 import ArgumentParser
-import Domain
 import Foundation
 import Ingest
 import Rules
@@ -31,8 +30,11 @@ struct RulesCommand: AsyncParsableCommand {
                 Terminal.note("\(error)")
                 throw ExitCode(1)
             }
-            guard let file else { return Terminal.print("The rules are in order; \(book.detections.count) of them detect attacks.") }
-            try await RuleTrial(book.lines, format: program.map { .log(program: $0) } ?? .syslog).run(path: file, print: Terminal.print)
+            guard let file else {
+                return Terminal.print("The rules are in order; \(book.detections.count) of them detect attacks.")
+            }
+            let format = program.map { ImportFormat.log(program: $0) } ?? .syslog
+            try await RuleTrial(book.lines, format: format).run(path: file, print: Terminal.print)
         }
     }
 }

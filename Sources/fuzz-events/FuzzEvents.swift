@@ -22,7 +22,7 @@ struct FuzzEvents: ParsableCommand {
 
     func run() throws {
         let seed = seed ?? .random(in: 1...999_999)
-        print("fuzz-events: \(count) inputs from number \(from), seed \(seed)")
+        say("fuzz-events: \(count) inputs from number \(from), seed \(seed)")
         let generator = InputGenerator(seed: seed)
         let check = ParserCheck()
         let clock = ContinuousClock()
@@ -31,26 +31,31 @@ struct FuzzEvents: ParsableCommand {
         var accepted = 0
         var slowest = (number: from, duration: Duration.zero)
         for number in from..<(from + count) {
-            if verbose { FileHandle.standardError.write(Data("\(number)\n".utf8)) }
+            if verbose { say("\(number)") }
             let input = generator.input(number)
             let duration = try clock.measure {
                 do {
                     accepted += try check.check(input).count
                 } catch {
                     let beginning = String(decoding: input.prefix(2_000), as: UTF8.self)
-                    print("input \(number) of seed \(seed): \(error)\n\(beginning.debugDescription)")
+                    say("input \(number) of seed \(seed): \(error)\n\(beginning.debugDescription)")
                     throw ExitCode.failure
                 }
             }
             bytes += input.count
             if duration > slowest.duration { slowest = (number, duration) }
-            if (number + 1) % 1_000_000 == 0 { print("up to \(number + 1): no finding, \(accepted) events accepted") }
+            if (number + 1) % 1_000_000 == 0 { say("up to \(number + 1): no finding, \(accepted) events accepted") }
         }
         let seconds = (clock.now - start) / .seconds(1)
-        print(
+        say(
             """
             \(count) inputs, \(bytes / 1_000_000) MB, \(accepted) events accepted, no finding, in \(Int(seconds)) s \
             (\(Int(Double(count) / seconds))/s); the slowest was \(slowest.number) with \(slowest.duration)
             """)
+    }
+
+    /// At once: after a crash it has to be there.
+    private func say(_ line: String) {
+        FileHandle.standardOutput.write(Data((line + "\n").utf8))
     }
 }

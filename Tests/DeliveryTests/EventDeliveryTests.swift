@@ -212,20 +212,16 @@ struct EventDeliveryTests {
         let key = try #require(event(25).key)
         let insert = Statement("test.insert", "INSERT INTO security_event_keys (key) VALUES ($1)")
         let delivery = spool.delivery(to: client)
-        try await whileDelivering(delivery) {
-            let other = ScratchDatabase.current.makeClient()
-            try await other.withTransaction { transaction in
-                _ = try await transaction.execute(insert(key))
-                try await eventually("the delivery waits for it") {
-                    try await client.count(
-                        """
-                        SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'
-                        """) == 1
-                }
+        let delivering = try await ScratchDatabase.current.makeClient().withTransaction { transaction in
+            _ = try await transaction.execute(insert(key))
+            let delivering = Task { try await delivery.deliverAll() }
+            try await eventually("the delivery waits") {
+                try await client.count(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 1
             }
-            try await eventually("all is stored") { spool.ledger.snapshot().total.spooled == 0 }
+            return delivering
         }
+        try await delivering.value
         try await checkLedger(spool, ["http": LedgerCounts(stored: 49, duplicates: 1)])
     }
 

@@ -17,6 +17,16 @@ struct IPAddressTests {
         #expect(IPAddress(text) == nil)
     }
 
+    @Test("come back from their bytes: 4, or 16", arguments: [("192.0.2.1", 4), ("2001:db8::1", 16), ("::ffff:192.0.2.1", 4)])
+    func networkBytes(text: String, count: Int) throws {
+        let address = try #require(IPAddress(text))
+        var bytes: [UInt8] = []
+        address.writeNetworkBytes(to: &bytes)
+        #expect(bytes.count == count)
+        #expect(IPAddress(networkBytes: bytes) == address)
+        #expect(IPAddress(networkBytes: bytes.dropLast()) == nil)
+    }
+
     @Test("a subscriber's network is one IPv4 address or 64 bits of IPv6")
     func network() throws {
         let four = try #require(IPAddress("192.0.2.1"))

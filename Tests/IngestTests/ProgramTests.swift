@@ -38,7 +38,8 @@ struct ProgramTests {
 
             try (lines.joined(separator: "\n") + "\n{\"type\":\"three\"}").write(toFile: file, atomically: true, encoding: .utf8)
             let second = try await run("import", file, folder: folder)
-            #expect(second.output.contains("received 5 = stored 1 + duplicates 3 + dead-lettered 1 + spooled 0"), "\(second.output)")
+            let ledger = "received 5 = stored 1 + duplicates 3 + dead-lettered 1 + spooled 0"
+            #expect(second.output.contains(ledger), "\(second.output)")
             #expect(try await storedTypes() == ["one", "three", "two", "two"])
 
             let letters = try await run("dead-letters", "list", folder: folder)

@@ -55,7 +55,11 @@ struct TestDaemon: Sendable {
             }
             for await port in ports.prefix(1) {
                 let outcome: Result<Void, any Error>
-                do { outcome = .success(try await body(TestDaemon(port: port, folder: folder))) } catch { outcome = .failure(error) }
+                do {
+                    outcome = .success(try await body(TestDaemon(port: port, folder: folder)))
+                } catch {
+                    outcome = .failure(error)
+                }
                 await group.triggerGracefulShutdown()
                 try outcome.get()
             }

@@ -19,8 +19,9 @@ struct DetectorTests {
     }
 
     private static func rule(
-        by key: DetectionRule.Key = .account, count: Int = 3, within: Duration = .seconds(60), distinct: DetectionRule.DistinctKey? = nil,
-        quiet: Duration? = nil, when condition: DetectionRule.Condition = .init(types: ["authn_login_fail"])
+        by key: DetectionRule.Key = .account, count: Int = 3, within: Duration = .seconds(60),
+        distinct: DetectionRule.DistinctKey? = nil, quiet: Duration? = nil,
+        when condition: DetectionRule.Condition = .init(types: ["authn_login_fail"])
     ) -> DetectionRule {
         DetectionRule(
             name: "guessing", when: condition, by: key, count: count, within: within, distinct: distinct, quiet: quiet,
@@ -61,13 +62,13 @@ struct DetectorTests {
             Self.rule(),
             [
                 Self.failure(0, account: "ann"), Self.failure(1, account: "ben"), Self.failure(2, account: "ann"),
-                Self.failure(3, account: nil), Self.failure(4, account: "cleo", userID: ann), Self.failure(5, account: nil, userID: ann),
-                Self.failure(6, account: "dan", userID: ann),
+                Self.failure(3, account: nil), Self.failure(4, account: "cleo", userID: ann),
+                Self.failure(5, account: nil, userID: ann), Self.failure(6, account: "dan", userID: ann),
             ])
         #expect(byAccount.map(\.key) == [ann.description])
         let byNetwork = Self.detections(
             Self.rule(by: .network),
-            [Self.failure(0, ip: "2001:db8::1"), Self.failure(1, ip: "2001:db8::2"), Self.failure(2, ip: "2001:db8::3"), Self.failure(3, ip: nil)])
+            ["2001:db8::1", "2001:db8::2", "2001:db8::3", nil].enumerated().map { Self.failure(Double($0), ip: $1) })
         #expect(byNetwork.map(\.key) == ["2001:db8::/64"])
     }
 
@@ -76,7 +77,8 @@ struct DetectorTests {
         let rule = Self.rule(by: .ip, distinct: .account)
         let same = Self.detections(rule, (0..<10).map { Self.failure(Double($0), account: "ann") })
         #expect(same.isEmpty)
-        let different = Self.detections(rule, ["ann", "ben", "ann", "cleo"].enumerated().map { Self.failure(Double($0), account: $1) })
+        let names = ["ann", "ben", "ann", "cleo"].enumerated()
+        let different = Self.detections(rule, names.map { Self.failure(Double($0), account: $1) })
         #expect(different.map(\.count) == [3])
         let slow = Self.detections(rule, ["ann", "ben", "cleo"].enumerated().map { Self.failure(Double($0) * 40, account: $1) })
         #expect(slow.isEmpty)
@@ -88,7 +90,8 @@ struct DetectorTests {
             when: .init(types: ["authn_login_fail"], minimumSeverity: .medium, context: ["program": ["sshd", "sshd-session"]]))
         let meeting = ["sshd", "sshd-session", "sshd"].enumerated().map { Self.failure(Double($0), severity: .high, program: $1) }
         let others = [
-            Self.failure(0, severity: .low, program: "sshd"), Self.failure(1, severity: .high, program: "sudo"), Self.failure(2, severity: .high),
+            Self.failure(0, severity: .low, program: "sshd"), Self.failure(1, severity: .high, program: "sudo"),
+            Self.failure(2, severity: .high),
         ]
         #expect(Self.detections(rule, meeting).count == 1)
         #expect(Self.detections(rule, others + meeting.dropLast()).isEmpty)
@@ -133,7 +136,8 @@ struct DetectorTests {
             let expected = Dictionary(grouping: events) { $0.ip!.description }.filter { _, events in
                 events.contains { last in
                     let window = events.filter { (.zero...Duration.seconds(20)).contains(last.occurredAt - $0.occurredAt) }
-                    return (rule.distinct == nil ? window.count : Set(window.map { $0.value(of: DetectionRule.Key.account) }).count) >= 4
+                    let accounts = Set(window.map { $0.value(of: DetectionRule.Key.account) })
+                    return (rule.distinct == nil ? window.count : accounts.count) >= 4
                 }
             }
             #expect(found == Set(expected.keys))

@@ -14,7 +14,9 @@ import WorkerTestSupport
 struct WatchTests {
     private let fixture = WatchFixture()
 
-    private static let partitions = "SELECT partition::text FROM security_event_partitions WHERE starts_at IS NOT NULL ORDER BY starts_at"
+    private static let partitions = """
+        SELECT partition::text FROM security_event_partitions WHERE starts_at IS NOT NULL ORDER BY starts_at
+        """
 
     /// Failed sign-ins to one account, a second apart, the last one now.
     private func failures(_ count: Int, account: String = "ann", ago: String = "0 seconds") -> String {
@@ -27,7 +29,8 @@ struct WatchTests {
     }
 
     private func raised() async throws -> [String] {
-        try await fixture.texts("SELECT metadata ->> 'details' FROM security_events WHERE type = 'malicious_password_guessing' ORDER BY occurred_at")
+        try await fixture.texts(
+            "SELECT metadata ->> 'details' FROM security_events WHERE type = 'malicious_password_guessing' ORDER BY occurred_at")
     }
 
     // MARK: Partitions
@@ -39,8 +42,7 @@ struct WatchTests {
         let names = try await fixture.texts(Self.partitions)
         let expected = try await fixture.texts(
             """
-            SELECT 'security_events_' || to_char((now() AT TIME ZONE 'UTC')::date - extract(day FROM now() AT TIME ZONE 'UTC')::integer + 1
-                + number * interval '1 month', 'YYYY_MM')
+            SELECT 'security_events_' || to_char(date_trunc('month', now(), 'UTC') + number * interval '1 month', 'YYYY_MM')
             FROM generate_series(0, 3) AS number
             """)
         #expect(names == expected)
@@ -60,7 +62,8 @@ struct WatchTests {
             """
             INSERT INTO security_events (occurred_at, type, severity) VALUES
                 (now() - interval '70 days', 'old', 'low'), (now() - interval '70 days', 'old', 'high'),
-                (now() - interval '200 days', 'older', 'low'), (now() + interval '400 days', 'future', 'low'), ('infinity', 'future', 'low')
+                (now() - interval '200 days', 'older', 'low'), (now() + interval '400 days', 'future', 'low'),
+                ('infinity', 'future', 'low')
             """)
         let before = try await fixture.texts("SELECT id::text || occurred_at || type || severity FROM security_events ORDER BY 1")
         while try await turn.run() {}
@@ -76,12 +79,20 @@ struct WatchTests {
     func partitionInTheWay() async throws {
         var turn = fixture.makeTurn()
         _ = try await turn.run()
-        try await fixture.sql("INSERT INTO security_events (occurred_at, type, severity) VALUES (now() - interval '70 days', 'old', 'low')")
         try await fixture.sql(
-            "DO $$ BEGIN EXECUTE format('CREATE TABLE %I (n integer)', 'security_events_' || to_char(now() - interval '70 days', 'YYYY_MM')); END $$")
+            "INSERT INTO security_events (occurred_at, type, severity) VALUES (now() - interval '70 days', 'old', 'low')")
+        let month = try await fixture.texts("SELECT to_char(now() - interval '70 days', 'YYYY_MM')")[0]
+        try await fixture.sql("CREATE TABLE security_events_\(month) (n integer)")
         #expect(try await !turn.run())
         #expect(try await fixture.uncounted() == 0)
         #expect(try await fixture.number("SELECT count(*) FROM security_events_other") == 1)
+
+        let ahead = try await fixture.texts(Self.partitions)
+        try await fixture.sql("DROP TABLE \(ahead[1]); DROP TABLE \(ahead[2]); CREATE TABLE \(ahead[1]) (n integer)")
+        var another = fixture.makeTurn(retentionDays: 60)
+        #expect(try await !another.run())
+        #expect(try await fixture.texts(Self.partitions) == [ahead[0], ahead[2], ahead[3]])
+        #expect(try await fixture.number("SELECT count(*) FROM security_events") == 0)
     }
 
     @Test("what is older than the retention is deleted: whole months as partitions, the rest as rows, and old keys")
@@ -90,8 +101,9 @@ struct WatchTests {
         try await fixture.sql(
             """
             INSERT INTO security_events (occurred_at, type, severity) VALUES
-                (now() - interval '100 days', 'old', 'low'), (now() - interval '5 years', 'ancient', 'low'), ('-infinity', 'ancient', 'low'),
-                (now() - interval '31 days', 'old', 'low'), (now() - interval '29 days', 'young', 'low'), (now(), 'young', 'low');
+                (now() - interval '100 days', 'old', 'low'), (now() - interval '5 years', 'ancient', 'low'),
+                ('-infinity', 'ancient', 'low'), (now() - interval '31 days', 'old', 'low'),
+                (now() - interval '29 days', 'young', 'low'), (now(), 'young', 'low');
             INSERT INTO security_event_keys (key, stored_at) VALUES
                 (gen_random_uuid(), now() - interval '31 days'), (gen_random_uuid(), now() - interval '29 days');
             """)
@@ -99,7 +111,8 @@ struct WatchTests {
         while try await turn.run() {}
         _ = try await turn.run()
         #expect(try await fixture.texts("SELECT type FROM security_events") == ["young", "young"])
-        let old = try await fixture.number("SELECT count(*) FROM security_event_partitions WHERE ends_at < now() - interval '30 days'")
+        let old = try await fixture.number(
+            "SELECT count(*) FROM security_event_partitions WHERE ends_at < now() - interval '30 days'")
         #expect(old == 0)
         #expect(try await fixture.number("SELECT count(*) FROM security_event_keys") == 1)
         let (told, counted) = try await fixture.statistics()
@@ -121,7 +134,10 @@ struct WatchTests {
         #expect(try await raised() == ["10 failed sign-ins to ann"])
         #expect(try await SecurityLevelStore.current(in: fixture.database) == .critical)
         let row = try await fixture.sql(
-            "SELECT severity, metadata ->> 'source', metadata ->> 'context' FROM security_events WHERE type = 'malicious_password_guessing'")[0]
+            """
+            SELECT severity, metadata ->> 'source', metadata ->> 'context'
+            FROM security_events WHERE type = 'malicious_password_guessing'
+            """)[0]
         #expect(try row.decode(0, as: String.self) == "critical")
         #expect(try row.decode(1, as: String.self) == "attune:detection")
         let context = try JSON(parsing: try row.decode(2, as: String.self).utf8)
@@ -147,7 +163,8 @@ struct WatchTests {
                 let own = WatchFixture()
                 group.addTask {
                     var turn = own.makeTurn(rules: [passwordGuessing])
-                    while try await fixture.number("SELECT count(*) FROM security_events WHERE type LIKE 'malicious%'") < 6 { _ = try await turn.run() }
+                    let raised = "SELECT count(*) FROM security_events WHERE type LIKE 'malicious%'"
+                    while try await own.number(raised) < 6 { _ = try await turn.run() }
                 }
             }
             for number in 0..<5 { try await fixture.sql(failures(12, account: "account\(number)")) }
@@ -178,10 +195,11 @@ struct WatchTests {
     @Test(
         "the level follows from the events of the last hour",
         arguments: [
-            ("", .low), ("1 low 0", .low), ("1 medium 50", .guarded), ("1 medium 61", .low), ("49 medium 5", .guarded), ("50 medium 5", .elevated),
-            ("50 medium 16", .guarded), ("1 high 50", .elevated), ("1 high 61", .low), ("4 high 5", .elevated), ("5 high 5", .high),
-            ("5 high 16", .elevated), ("1 critical 5", .critical), ("1 critical 16", .high), ("1 critical 61", .low), ("1 critical -4", .critical),
-            ("9 critical -6", .low), ("9 critical -600", .low),
+            ("", .low), ("1 low 0", .low), ("1 medium 50", .guarded), ("1 medium 61", .low), ("49 medium 5", .guarded),
+            ("50 medium 5", .elevated), ("50 medium 16", .guarded), ("1 high 50", .elevated), ("1 high 61", .low),
+            ("4 high 5", .elevated), ("5 high 5", .high),
+            ("5 high 16", .elevated), ("1 critical 5", .critical), ("1 critical 16", .high), ("1 critical 61", .low),
+            ("1 critical -4", .critical), ("9 critical -6", .low), ("9 critical -600", .low),
         ] as [(String, SecurityLevel)])
     func level(events: String, expected: SecurityLevel) async throws {
         let parts = events.split(separator: " ")
@@ -209,19 +227,23 @@ struct WatchTests {
             let list = client.add("security:getSecurityEvents", ["severity": "critical"])
             let stats = client.add("security:getEventStats")
             try await client.wait(for: "the statistics") { $0.value(list) == [] ? $0.value(stats) : nil }
-            let watch = Watch(database: fixture.database, rules: [passwordGuessing], configuration: WatchConfiguration(), logger: .quiet)
+            let watch = Watch(
+                database: fixture.database, rules: [passwordGuessing], configuration: WatchConfiguration(), logger: .quiet)
             let group = ServiceGroup(services: [watch], logger: .quiet)
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { try await group.run() }
                 try await worker.sql(failures(12))
                 try await client.wait(for: "the raised event") { state in
-                    state.value(list)?[0]?["type"] == "malicious_password_guessing" && state.value(stats)?["activeSecurityLevel"] == "critical"
-                        ? true : nil
+                    let isCritical = state.value(stats)?["activeSecurityLevel"] == "critical"
+                    return isCritical && state.value(list)?[0]?["type"] == "malicious_password_guessing" ? true : nil
                 }
                 try await worker.sql("DELETE FROM security_events WHERE severity = 'critical'")
                 // Is critical for two seconds more.
                 try await worker.sql(
-                    "INSERT INTO security_events (occurred_at, type, severity) VALUES (now() - interval '14 minutes 58 seconds', 'a', 'critical')")
+                    """
+                    INSERT INTO security_events (occurred_at, type, severity)
+                    VALUES (now() - interval '14 minutes 58 seconds', 'a', 'critical')
+                    """)
                 try await client.wait(for: "the level to fall") { $0.value(stats)?["activeSecurityLevel"] == "high" ? true : nil }
                 await group.triggerGracefulShutdown()
                 try await tasks.waitForAll()

@@ -8,7 +8,7 @@ import Store
 enum GetEventStats {
     static let function = FunctionDefinition.query(
         "security:getEventStats",
-        "How many security events are stored: in all, by severity, by type, by hour for the last day; and the current security level.",
+        "How many security events there are: in all, by severity, by type, by hour for the last day; and the security level.",
         access: .admin,
         arguments: Arguments(),
         returns: SecurityStats.self

@@ -111,7 +111,8 @@ struct EventRoutes: Sendable {
             receipt = try await intake.accept(events.batch)
         } catch {
             switch error {
-            case .full: throw RequestFailure.full("There is no room for more events until some have been stored.", retryAfter: .seconds(5))
+            case .full:
+                throw RequestFailure.full("There is no room for more events until some have been stored.", retryAfter: .seconds(5))
             case .failed: throw RequestFailure.unavailable("Events cannot be kept at the moment.")
             case .closed: throw RequestFailure.unavailable("This process is stopping.")
             }

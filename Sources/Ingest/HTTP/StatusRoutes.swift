@@ -13,7 +13,8 @@ struct StatusRoutes: Sendable {
     func add(to router: Router<BasicRequestContext>) {
         router.get("health/live") { _, _ in
             Response(
-                status: .ok, headers: [.contentType: "text/plain; charset=utf-8"], body: .init(byteBuffer: ByteBuffer(string: "live\n")))
+                status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
+                body: .init(byteBuffer: ByteBuffer(string: "live\n")))
         }
         router.get("health/ready") { _, _ in ready() }
         router.get("metrics") { _, _ in

@@ -1,6 +1,4 @@
 import Delivery
-import Dispatch
-import Domain
 import Foundation
 import Logging
 import Postgres

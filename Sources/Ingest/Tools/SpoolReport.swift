@@ -19,7 +19,8 @@ public struct SpoolReport {
         }
         print("  spool \(inspection.id?.description ?? "without a legible id")")
         for segment in inspection.segments {
-            var line = "  \(segment.name): from \(segment.firstPosition), \(segment.recordCount) records, \(segment.byteCount) bytes"
+            var line = "  \(segment.name): from \(segment.firstPosition)"
+            line += ", \(segment.recordCount) records, \(segment.byteCount) bytes"
             if segment.isHeaderDamaged { line += ", damaged header" }
             if !segment.lost.isEmpty {
                 let ranges = segment.lost.map { "\($0.lowerBound) to \($0.upperBound - 1)" }.joined(separator: ", ")

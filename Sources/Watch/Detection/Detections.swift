@@ -16,8 +16,8 @@ struct Detections {
     static let source = "attune:detection"
     /// How old events may be when they come.
     private static let maximumAge = Duration.seconds(86_400)
-    /// At most so many events are looked at in a turn, the newest ones. Only a single transaction that stored more of them than this
-    /// makes a difference.
+    /// At most so many events are looked at in a turn, the newest ones. It makes a difference only when a single transaction has
+    /// stored more of them.
     private static let maximumCount = 50_000
 
     private var detector: Detector
@@ -72,20 +72,23 @@ struct Detections {
     }
 
     private static func raise(_ detections: [Detection], in transaction: Transaction, logger: Logger) async throws {
+        var raised: [String: Int] = [:]
         // A bound for what is under way at once; usually there is one or none.
         for start in stride(from: 0, to: detections.count, by: 500) {
             let portion = detections[start..<min(start + 500, detections.count)]
             let results = try await transaction.execute(portion.map(\.insertion))
             for (detection, result) in zip(portion, results) where !result.isEmpty {
-                Counter(label: "attune_detections_raised_total", dimensions: [("rule", detection.rule.name)]).increment()
-                logger.notice(
-                    "a rule has raised a security event",
-                    metadata: ["rule": "\(detection.rule.name)", "severity": "\(detection.rule.raise.severity.rawValue)"])
+                raised[detection.rule.name, default: 0] += 1
             }
+        }
+        for (rule, count) in raised {
+            Counter(label: "attune_detections_raised_total", dimensions: [("rule", rule)]).increment(by: count)
+            logger.notice("a rule has raised security events", metadata: ["rule": "\(rule)", "events": "\(count)"])
         }
     }
 
-    private static let avoidReadingTables = Statement("watch.avoid_reading_tables", "SELECT set_config('enable_seqscan', 'off', true)")
+    private static let avoidReadingTables = Statement(
+        "watch.avoid_reading_tables", "SELECT set_config('enable_seqscan', 'off', true)")
     private static let avoidCompiling = Statement("watch.avoid_compiling", "SELECT set_config('jit', 'off', true)")
 
     /// Snapshot or null, number of rows; gives a snapshot, and whether there are rows behind it.
@@ -131,7 +134,8 @@ struct Detections {
         Statement(
             "watch.new_events." + name,
             """
-            SELECT event.id, event.occurred_at, event.type, event.severity, event.user_id, host(event.ip), event.metadata ->> 'context'
+            SELECT event.id, event.occurred_at, event.type, event.severity, event.user_id, host(event.ip),
+                event.metadata ->> 'context'
             FROM (
             \(source)
             ) AS event
@@ -151,7 +155,8 @@ extension StoredEvent {
     fileprivate init(_ row: Row) throws {
         self.init(
             id: try row.decode(0), occurredAt: try row.decode(1), type: try row.decode(2), severity: try row.decode(3),
-            userID: try row.decode(4), ip: try row.decode(5, as: String?.self).flatMap { IPAddress($0) }, context: try row.decode(6))
+            userID: try row.decode(4), ip: try row.decode(5, as: String?.self).flatMap { IPAddress($0) },
+            context: try row.decode(6))
     }
 }
 

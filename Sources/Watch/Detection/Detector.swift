@@ -78,8 +78,9 @@ struct Detector: Sendable {
     private func findings(at place: Place, around range: ClosedRange<Instant>) -> [Detection] {
         let rule = rules[place.rule]
         let all = occurrences[place] ?? []
-        var first = all.firstIndex(atLeast: Occurrence(moment: range.lowerBound - rule.within, id: SecurityEventID(.lowest), value: nil))
-        let start = first
+        let start = all.firstIndex(
+            atLeast: Occurrence(moment: range.lowerBound - rule.within, id: SecurityEventID(.lowest), value: nil))
+        var first = start
         var values: [String: Int] = [:]
         var found: [Detection] = []
         for (last, occurrence) in all.enumerated().dropFirst(start) {
