@@ -22,7 +22,7 @@ public enum DeliveryState: Equatable, Sendable {
 public final class EventDelivery: Service {
     public struct Configuration: Sendable {
         /// In one transaction.
-        public var maximumRecords = 20_000
+        public var maximumRecords = 30_000
         /// Of the spool, in one transaction. Memory holds some four times as much.
         public var maximumBytes = 6 << 20
         /// How long a transaction should take at most. Batches become smaller when PostgreSQL is slow.

@@ -138,7 +138,8 @@ public struct IngestDaemon: Service {
             inputs.append(
                 FileInput(
                     files: configuration.files.compactMap { FollowedFile($0) },
-                    positions: configuration.dataFolder + "/ingest-files", rules: configuration.rules.lines, intake: intake, logger: logger, onListening: listening(.file)))
+                    positions: configuration.dataFolder + "/ingest-files", rules: configuration.rules.lines, intake: intake,
+                    logger: logger, onListening: listening(.file)))
         }
         return inputs
     }

@@ -1,4 +1,6 @@
+import API
 import Domain
+@testable import Functions
 import Postgres
 import Registry
 import TestSupport
@@ -11,8 +13,16 @@ struct SecurityTests {
     private static func ids(_ events: JSON?) -> [String] { (events?.arrayValue ?? []).compactMap { $0["_id"]?.stringValue } }
 
     /// A worker that does not report what is done with it, an administrator, and an empty table.
-    private func withSilentWorker(_ body: @escaping @Sendable (TestWorker, TestUser) async throws -> Void) async throws {
-        try await withTestWorker(configure: { $0.spoolBudget = 0 }) { worker in
+    private func withSilentWorker(
+        _ configure: @escaping @Sendable (inout Worker.Configuration) -> Void = { _ in },
+        _ body: @escaping @Sendable (TestWorker, TestUser) async throws -> Void
+    ) async throws {
+        try await withTestWorker(
+            configure: {
+                $0.spoolBudget = 0
+                configure(&$0)
+            }
+        ) { worker in
             let admin = try await worker.signUp("Ada", role: .admin)
             try await worker.sql("TRUNCATE security_events")
             try await body(worker, admin)
@@ -135,6 +145,41 @@ struct SecurityTests {
         }
     }
 
+    @Test(
+        "every combination of filters reads ranges of the one index that has them in order, in full partitions and in empty ones",
+        .scratchDatabase,
+        arguments: [
+            (nil, nil, "pkey"), (nil, .high, "severity_occurred_at_id_idx"), ("syslog", nil, "type_severity_occurred_at_id_idx"),
+            ("syslog", .low, "type_severity_occurred_at_id_idx"),
+        ] as [(String?, Severity?, String)])
+    func plans(type: String?, severity: Severity?, index: String) async throws {
+        let filter = SecurityEventFilter(type: type, severity: severity, since: nil, until: nil)
+        let arguments = [type, severity?.rawValue].compactMap { $0 }
+        let types = ["timestamptz", "uuid", "timestamptz", "uuid", "bigint"] + arguments.map { _ in "text" }
+        let bounds = ["'infinity'", "'\(UUIDBits.highest)'", "'-infinity'", "'\(UUIDBits.lowest)'", "51"]
+        let values = bounds + arguments.map { "'\($0)'" }
+        let results = try await ScratchDatabase.current.makeClient().withConnection { connection in
+            try await connection.runScript(
+                """
+                SELECT make_security_events_partition(month) FROM unnest('{2026-03-01Z, 2026-04-01Z}'::timestamptz[]) AS month;
+                INSERT INTO security_events (occurred_at, type, severity)
+                SELECT '2026-03-01Z'::timestamptz + random() * interval '30 days',
+                    (ARRAY['authn_login_fail', 'authz_fail', 'syslog'])[1 + floor(random() * 3)],
+                    (ARRAY['critical', 'high', 'medium', 'low'])[1 + floor(random() * 4)]
+                FROM generate_series(1, 5000);
+                ANALYZE security_events_2026_03;
+                SET plan_cache_mode = force_generic_plan;
+                PREPARE list (\(types.joined(separator: ", "))) AS \(filter.events(limit: 51).statement.sql);
+                EXPLAIN (COSTS OFF) EXECUTE list (\(values.joined(separator: ", ")));
+                """, name: "test")
+        }
+        let plan = try #require(results.last).map { try $0.decode(0, as: String.self) }
+        let scans = plan.filter { $0.contains(" Scan ") && $0.contains("security_events") }
+        #expect(scans.count == (type != nil && severity == nil ? 12 : 3))
+        let others = scans.filter { !$0.contains("Index Scan Backward using") || !$0.contains(index) }
+        #expect(others == [])
+    }
+
     @Test("an event has the data model's fields, whatever a person has put into its metadata")
     func shape() async throws {
         try await withSilentWorker { worker, admin in
@@ -210,7 +255,7 @@ struct SecurityTests {
         }
     }
 
-    @Test("a plain INSERT shows in the open lists and statistics, into one partition too; so do UPDATE, DELETE and TRUNCATE")
+    @Test("a plain INSERT shows in the open lists and statistics, into one partition too; so do UPDATE and DELETE")
     func live() async throws {
         try await withSilentWorker { worker, admin in
             let client = try await worker.connect(as: admin)
@@ -232,7 +277,7 @@ struct SecurityTests {
             try await wait(events: 3, total: 3)
             try await worker.sql("DELETE FROM security_events_other WHERE severity = 'critical'")
             try await wait(events: 2, total: 2)
-            try await worker.sql("TRUNCATE security_events")
+            try await worker.sql("DELETE FROM security_events")
             try await wait(events: 0, total: 0)
             let value = client.state.value(stats)
             #expect(value?.keys == ["total", "bySeverity", "byType", "lastDay", "activeSecurityLevel"])
@@ -240,6 +285,19 @@ struct SecurityTests {
             #expect(value?["byType"] == [])
             #expect(value?["lastDay"]?.arrayValue?.count == 24)
             #expect(value?["activeSecurityLevel"] == "low")
+        }
+    }
+
+    @Test("TRUNCATE empties the open lists, too")
+    func truncate() async throws {
+        // It empties the table for transactions that began before it as well, so that they see it before they are told.
+        try await withSilentWorker({ $0.live.missedInvalidation = nil }) { worker, admin in
+            try await worker.sql("INSERT INTO security_events (type, severity) VALUES ('a', 'low')")
+            let client = try await worker.connect(as: admin)
+            let list = client.add("security:getSecurityEvents")
+            try await client.wait(for: "the event") { $0.value(list)?.arrayValue?.count == 1 ? true : nil }
+            try await worker.sql("TRUNCATE security_events")
+            try await client.wait(for: "an empty list") { $0.value(list) == [] ? true : nil }
         }
     }
 

@@ -11,8 +11,15 @@ struct ProgramTests {
     private static let failedLogin =
         "<38>Nov 23 01:02:03 web sshd[99]: Failed password for root from 192.0.2.7 port 4711 ssh2\n"
 
-    private func environment(_ folder: String, database: String = ScratchDatabase.current.url) -> [String: String] {
-        ["PATH": "/usr/bin:/bin", "DATABASE_URL": database, "ATTUNE_DATA_DIR": folder, "ATTUNE_LOG_LEVEL": "warning"]
+    /// - Parameter port: of HTTP; the other inputs over the network are off.
+    private func environment(
+        _ folder: String, database: String = ScratchDatabase.current.url, port: Int = 3230
+    ) -> [String: String] {
+        [
+            "PATH": "/usr/bin:/bin", "DATABASE_URL": database, "ATTUNE_DATA_DIR": folder, "ATTUNE_LOG_LEVEL": "warning",
+            "ATTUNE_INGEST_HTTP_PORT": String(port), "ATTUNE_INGEST_TCP_PORT": "0", "ATTUNE_INGEST_SYSLOG_PORT": "0",
+            "ATTUNE_INGEST_TOKEN": TestDaemon.token,
+        ]
     }
 
     private func run(_ arguments: String..., folder: String) async throws -> (exit: ProcessExit, output: String) {
@@ -84,11 +91,7 @@ struct ProgramTests {
     func killed() async throws {
         try await TestDaemon.withFolder { folder in
             let port = try LocalPort.findFree()
-            var environment = environment(folder, database: "host=127.0.0.1 port=1 connect_timeout=1")
-            environment["ATTUNE_INGEST_HTTP_PORT"] = String(port)
-            environment["ATTUNE_INGEST_TCP_PORT"] = "0"
-            environment["ATTUNE_INGEST_SYSLOG_PORT"] = "0"
-            environment["ATTUNE_INGEST_TOKEN"] = TestDaemon.token
+            var environment = environment(folder, database: "host=127.0.0.1 port=1 connect_timeout=1", port: port)
             try await withDaemon(environment, port: port) { daemon in
                 let answer = try await LocalRequest(host: "127.0.0.1", port: port).send(
                     "POST", "/v1/events",
@@ -104,6 +107,26 @@ struct ProgramTests {
             try await withDaemon(environment, port: port) { daemon in
                 try await eventually("the event") { try await storedTypes() == ["survivor"] }
                 daemon.send(SIGTERM)
+                let exit = await daemon.wait()
+                #expect(exit == .code(0))
+            }
+        }
+    }
+
+    @Test("a request that is under way when the daemon is told to stop is answered, and then it ends")
+    func stopped() async throws {
+        try await TestDaemon.withFolder { folder in
+            let port = try LocalPort.findFree()
+            try await withDaemon(environment(folder, port: port), port: port) { daemon in
+                let connection = try TestConnection(port: port)
+                let request = TestDaemon.request(#"{"type":"last"}"#.utf8, headers: ["Expect": "100-continue"])
+                await connection.send(request.dropLast(1))
+                // The daemon has the request.
+                #expect(try await connection.answer().status == 100)
+                daemon.send(SIGTERM)
+                try await eventually("the end of listening") { (try? TestConnection(port: port)) == nil }
+                await connection.send("}")
+                #expect(try await connection.answer().status == 202)
                 let exit = await daemon.wait()
                 #expect(exit == .code(0))
             }

@@ -54,9 +54,12 @@ struct FileInput: Service {
     private func follow(on thread: NIOThreadPool) async throws {
         let desk = try await thread.runIfActive { try Desk(files, positions, lines, logger) }
         onListening(0)
-        await cancelWhenGracefulShutdown {
+        // Graceful shutdown cancels nothing, so that the turn that is under way comes to its end, positions included.
+        await withTaskCancellationOrGracefulShutdownHandler {
             // In a function: values made in the body of an endless loop may never be released.
-            while !Task.isCancelled, await takeTurn(desk, thread) {}
+            while !desk.isClosing, await takeTurn(desk, thread) {}
+        } onCancelOrGracefulShutdown: {
+            desk.close()
         }
     }
 
@@ -65,7 +68,7 @@ struct FileInput: Service {
         guard let batch = try? await thread.runIfActive({ desk.read() }) else { return false }
         if !batch.isEmpty {
             do throws(IntakeError) {
-                try await accept(batch)
+                try await accept(batch, desk)
             } catch {
                 return false
             }
@@ -75,14 +78,15 @@ struct FileInput: Service {
         return true
     }
 
-    /// Waits while there is no room on the disk.
-    private func accept(_ batch: IntakeBatch) async throws(IntakeError) {
+    /// Waits while there is no room on the disk, unless it is time to go: then the lines are read again next time.
+    private func accept(_ batch: IntakeBatch, _ desk: Desk) async throws(IntakeError) {
         while true {
             do throws(IntakeError) {
                 _ = try await intake.accept(batch)
                 return
             } catch {
-                guard error == .full, (try? await Task.sleep(for: Self.pause)) != nil else { throw error }
+                guard error == .full, !desk.isClosing else { throw error }
+                try? await Task.sleep(for: Self.pause)
             }
         }
     }
@@ -107,6 +111,7 @@ private final class Desk: Sendable {
     }
 
     private let state: Mutex<State>
+    private let closing = Atomic(false)
     private let file: PositionFile
     private let logger: Logger
 
@@ -120,6 +125,11 @@ private final class Desk: Sendable {
         let paths = Set(files.map(\.path))
         state = Mutex(State(followers: followers, others: loaded.filter { !paths.contains($0.path) }, written: loaded))
     }
+
+    /// Whether no more turns are wanted.
+    var isClosing: Bool { closing.load(ordering: .relaxed) }
+
+    func close() { closing.store(true, ordering: .relaxed) }
 
     /// What has been written to the files since, as far as it fits into one batch.
     func read() -> IntakeBatch {

@@ -112,20 +112,26 @@ import Testing
         #expect(try scene.details().filter { $0.hasPrefix("line") }.sorted() == (0..<7).map { "line \($0)" })
     }
 
-    @Test("after a restart it goes on where it was, whatever became of the file", arguments: ["as it was", "renamed", "emptied"])
+    @Test("after a restart it goes on where it was, whatever became of the file", arguments: [
+        "as it was", "renamed twice", "emptied", "emptied twice",
+    ])
     func restarts(fate: String) async throws {
         let scene = try Scene()
         try scene.write(0..<3)
         try await scene.follow { try await scene.expect(0..<3) }
         try scene.write(3..<5)
         switch fate {
-        case "renamed":
+        case "renamed twice":
             try scene.rename(to: ".2")
             try scene.write(5..<6)
             try scene.rename(to: ".1")
         case "emptied":
             try scene.copyAndEmpty(to: ".1")
             try scene.write(5..<6)
+        case "emptied twice":
+            try scene.copyAndEmpty(to: ".2")
+            try scene.write(5..<6)
+            try scene.copyAndEmpty(to: ".1")
         default: try scene.write(5..<6)
         }
         try scene.write(6..<8)

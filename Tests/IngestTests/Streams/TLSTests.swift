@@ -14,7 +14,8 @@ import Testing
             "/usr/bin/openssl",
             [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", paths.key, "-out", paths.certificate,
+                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                "-keyout", paths.key, "-out", paths.certificate,
             ])
         #expect(exit == .code(0), "\(output)")
         return paths
