@@ -67,7 +67,7 @@ let package = Package(
         .target(name: "Reporting", dependencies: ["Domain", "Wire"]),
         .target(
             name: "Accounts",
-            dependencies: ["Domain", "Postgres", "Store", "Reporting", "CArgon2", crypto, cryptoExtras, logging]),
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "CArgon2", crypto, cryptoExtras, logging]),
         .target(
             name: "Registry",
             dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", crypto, logging, metrics]),

@@ -4,7 +4,6 @@ import Logging
 import Postgres
 import Reporting
 import Store
-import Wire
 
 /// What a client needs to act for an account: an access token for an hour, and a refresh token for the next one.
 public struct TokenPair: Equatable, Sendable {
