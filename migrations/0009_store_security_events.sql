@@ -281,6 +281,8 @@ BEGIN
     EXECUTE format(
         'ALTER TABLE %I ADD CONSTRAINT security_events_month CHECK (occurred_at >= %L AND occurred_at < %L)',
         name, month, month_after);
+    -- Likewise who reads: waiting for the default partition, it would miss the rows that have moved.
+    LOCK TABLE ONLY security_events IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('ALTER TABLE security_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, month, month_after);
     EXECUTE format('ALTER TABLE %I DROP CONSTRAINT security_events_month', name);
     PERFORM watch_security_events(name::regclass);

@@ -39,8 +39,9 @@ extension LiveQueries {
             from: session.shown, to: end, changes: changes, clockSkewMilliseconds: session.clockSkew,
             serverNanoseconds: Instant.now().microseconds * 1000)
         for (queryID, subscription) in session.subscriptions {
-            if subscription.shown == nil { reportFirstAnswer(of: subscription, to: session) }
+            if !subscription.isReported { reportFirstAnswer(of: subscription, to: session) }
             session.subscriptions[queryID]?.shown = subscription.result
+            session.subscriptions[queryID]?.isReported = true
         }
         session.removals = []
         session.shown = end
@@ -71,7 +72,7 @@ extension LiveQueries {
         return session.connect?.connectionCount ?? 0 > 0 && silence < .milliseconds(10)
     }
 
-    /// A subscription is one call, however often its query runs again.
+    /// A subscription is one call of each who the client has been, however often its query runs again.
     private func reportFirstAnswer(of subscription: SyncSession.Subscription, to session: SyncSession) {
         guard let function = subscription.query?.function, let outcome = subscription.result?.callOutcome else { return }
         runner.reportAnswer(outcome, of: function, as: session.caller, from: session.clientAddress)

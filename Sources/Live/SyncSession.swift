@@ -100,6 +100,8 @@ final class SyncSession: @unchecked Sendable {
         let request: QueryRequest
         /// The result that the client has.
         var shown: LiveResult?
+        /// Security events know that the caller, who the client is now, has been answered.
+        var isReported = false
 
         var query: LiveQuery? { if case .live(let query) = source { query } else { nil } }
         var result: LiveResult? {

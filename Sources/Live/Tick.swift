@@ -291,6 +291,7 @@ extension LiveQueries {
     func become(_ caller: Caller, _ session: SyncSession) {
         if let user = session.caller.principal?.userID { sessionsByUser.remove(session, at: user) }
         if let user = caller.principal?.userID { sessionsByUser.insert(session, at: user) }
+        let isSomebodyElse = caller != session.caller
         session.caller = caller
         // Its results may be other ones now.
         waiting.insert(session)
@@ -298,6 +299,7 @@ extension LiveQueries {
         for (queryID, subscription) in before {
             session.subscriptions[queryID]?.source = source(
                 for: subscription.request, of: session, journal: subscription.query?.key.journal)
+            if isSomebodyElse { session.subscriptions[queryID]?.isReported = false }
         }
         for subscription in before.values {
             if let query = subscription.query { removeWatcher(session, from: query) }

@@ -134,6 +134,31 @@ struct SecurityEventTests {
         }
     }
 
+    @Test("a subscription is an event of each who the client has been, and a new token of the same session is not somebody else")
+    func becomingSomebodyElse() async throws {
+        try await withTestWorker { worker in
+            let user = try await worker.signUp("Ben")
+            let admin = try await worker.signUp("Ada", role: .admin)
+            let client = try await worker.connect()
+            let query = client.add("security:getSecurityEvents", ["type": "test"])
+            try await client.wait(for: "the first refusal") { $0.errorCode(query) == "unauthorized" ? true : nil }
+            client.authenticate(user.token)
+            try await client.wait(for: "the second refusal") { $0.errorCode(query) == "forbidden" ? true : nil }
+            for identity in 1...2 {
+                client.authenticate(admin.token)
+                try await client.wait(for: "the events") { state in
+                    state.value(query) != nil && state.version.identity == identity + 1 ? true : nil
+                }
+            }
+            _ = try await worker.call(.action, "auth:signOut", token: user.token)
+            try await worker.waitForEvents(SecurityEventType.sessionEnded)
+            let refusals = try await worker.storedEvents(SecurityEventType.accessRefused)
+            let actions = try await worker.storedEvents(SecurityEventType.adminAction)
+            #expect(refusals.map(\.user) == [nil, user.id] && refusals.map(\.severity) == ["low", "medium"])
+            #expect(actions.map(\.user) == [admin.id])
+        }
+    }
+
     @Test("who is refused again and again makes ten events, and one with the number of the others when the worker stops")
     func flood() async throws {
         try await withTestWorker { first in

@@ -48,7 +48,8 @@ struct HTTPTests {
             #expect(accepted == 8)
             try await daemon.waitUntilStored()
             let types = try await storedTypes().sorted()
-            #expect(types == ["eight", "five", "four", "one", "seven", "six", "three", "two"])
+            let ledger = try await daemon.ledger()
+            #expect(types == ["eight", "five", "four", "one", "seven", "six", "three", "two"], "\(ledger)")
         }
     }
 
@@ -292,7 +293,8 @@ struct HTTPTests {
     func connectionLimit() async throws {
         try await TestDaemon.with({ $0.requestLimits.connections = 3 }) { daemon in
             let idle = try (0..<10).map { _ in try TestConnection(port: daemon.port) }
-            #expect(try await daemon.post(event("one")).status == 202)
+            // Some of those may be accepted later than this one, and close it.
+            try await eventually("an answer") { (try? await daemon.post(event("one")))?.status == 202 }
             try await idle[0].waitForEnd()
         }
     }
