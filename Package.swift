@@ -102,8 +102,8 @@ let package = Package(
             name: "Ingest",
             dependencies: [
                 "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Telemetry", "Watch", "Wire",
-                crypto, deque, hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
-                nioPosix, nioSSL, nioTLS, lifecycle, logging, metrics,
+                crypto, deque, hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTPTypes, nioPosix, nioSSL, nioTLS, lifecycle,
+                logging, metrics,
             ]),
 
         // The list of functions is made from the files in Sources/Functions: one file, one function.

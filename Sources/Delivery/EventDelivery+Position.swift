@@ -28,6 +28,7 @@ extension EventDelivery {
         }
         spool.position.withLock { $0 = StoredPosition(known: start, highest: start, isConfirmed: true) }
         progress.withLock { $0.ledger = nil }
+        spool.release(before: start, counts: spool.ledger.settled)
         return start
     }
 

@@ -30,8 +30,8 @@ public final class EventSpool: Sendable {
     let position: Mutex<StoredPosition>
 
     private let waitingTimes: Mutex<WaitingTimes>
-    /// What the file should say, up to which position it does, and since when.
-    private let checkpoint: Mutex<(current: Checkpoint, written: UInt64, at: ContinuousClock.Instant)>
+    /// What the file should say, up to which position records have left the disk, and since when.
+    private let checkpoint: Mutex<(current: Checkpoint, released: UInt64, at: ContinuousClock.Instant)>
     private let logger: Logger
 
     /// Opens the folder's spool, or makes it. Reads all that has not been stored yet: a gigabyte takes some seconds.
@@ -59,7 +59,7 @@ public final class EventSpool: Sendable {
         ledger = Ledger(counts)
         deadLetters = DeadLetterFile(folder: folder, logger: logger)
         self.keys = Mutex(keys)
-        self.checkpoint = Mutex((checkpoint, checkpoint.position, .now))
+        self.checkpoint = Mutex((checkpoint, spool.start, .now))
         var waitingTimes = WaitingTimes()
         if !backlog.isEmpty { waitingTimes.noteArrival(end: backlog.upperBound, at: .now) }
         self.waitingTimes = Mutex(waitingTimes)
@@ -110,18 +110,28 @@ public final class EventSpool: Sendable {
         new.counts = counts
         checkpoint.withLock { checkpoint in
             checkpoint.current = new
-            releaseIfDue(&checkpoint)
+            if isDue(checkpoint.at) { release(&checkpoint) }
         }
     }
 
     /// To be called when there is nothing to do: what was stored last may leave the disk too.
     func releaseRest() {
-        checkpoint.withLock { releaseIfDue(&$0) }
+        checkpoint.withLock { checkpoint in
+            if isDue(checkpoint.at) { release(&checkpoint) }
+        }
     }
 
-    private func releaseIfDue(_ checkpoint: inout (current: Checkpoint, written: UInt64, at: ContinuousClock.Instant)) {
-        let isDue = ContinuousClock.now - checkpoint.at >= .seconds(1) || spool.bytesOnDisk > spool.budget / 2
-        guard isDue, checkpoint.current.position > checkpoint.written else { return }
+    /// To be called when there is no room: what is stored leaves the disk now.
+    func makeRoom() {
+        checkpoint.withLock { release(&$0) }
+    }
+
+    private func isDue(_ last: ContinuousClock.Instant) -> Bool {
+        ContinuousClock.now - last >= .seconds(1) || spool.bytesOnDisk > spool.budget / 2
+    }
+
+    private func release(_ checkpoint: inout (current: Checkpoint, released: UInt64, at: ContinuousClock.Instant)) {
+        guard checkpoint.current.position > checkpoint.released else { return }
         // The file first, so that a ledger without PostgreSQL misses nothing. But on a full disk there is no room for it before
         // something has left.
         let isWritten = write(checkpoint.current)
@@ -129,7 +139,7 @@ public final class EventSpool: Sendable {
         if !isWritten, !write(checkpoint.current) {
             logger.warning("cannot write the spool's checkpoint; PostgreSQL knows it too", metadata: ["folder": "\(folder)"])
         }
-        checkpoint.written = checkpoint.current.position
+        checkpoint.released = checkpoint.current.position
         checkpoint.at = .now
     }
 

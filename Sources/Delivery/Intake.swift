@@ -52,6 +52,8 @@ public final class Intake: Sendable {
             } catch {
                 spool.ledger.receive(draft.received, sign: -1)
                 for key in draft.newKeys { keys.remove(key) }
+                // For the next attempt. Nothing else would come by while there is no room.
+                if error == .full || error == .diskFull { spool.makeRoom() }
                 throw IntakeError(error)
             }
         }

@@ -101,4 +101,29 @@ struct CrashTests {
         }
         await cluster.stop(.immediate)
     }
+
+    @Test("a full spool has room again once its events are stored, also after a crash before they left the disk", .scratchDatabase)
+    func room() async throws {
+        let client = ScratchDatabase.current.makeClient()
+        let budget = 256 << 10
+        let full = try folder.spool(budget: budget)
+        var number = 0
+        await #expect(throws: IntakeError.full) {
+            while true {
+                _ = try await Intake(full).accept(IntakeBatch(number..<number + 50))
+                number += 50
+            }
+        }
+        // As it lies on the disk when the process ends between the commit and the release.
+        try folder.copySpool("test", to: "crashed")
+        try await full.delivery(to: client).deliverAll()
+        let crashed = try folder.spool("crashed", budget: budget)
+        let stored = number
+        try await whileDelivering(crashed.delivery(to: client)) {
+            try await eventually("there is room") {
+                (try? await Intake(crashed).accept(IntakeBatch(stored..<stored + 50))) != nil
+            }
+            try await eventually("all is stored") { try await client.storedEvents().all == stored + 50 }
+        }
+    }
 }

@@ -24,7 +24,8 @@ struct HTTPInput: Service {
         serverLogger.logLevel = max(logger.logLevel, .notice)
         application = Application(
             router: router,
-            server: HTTPServerBuilder { HTTPConnection(responder: $0, limits: limits, connections: connections) },
+            server: .http1(
+                configuration: .init(additionalChannelHandlers: [ConnectionGuard(limits: limits, connections: connections)])),
             configuration: .init(address: .hostname(host, port: port), backlog: 4096),
             onServerRunning: { channel in onListening(channel.localAddress?.port ?? port) },
             logger: serverLogger)
