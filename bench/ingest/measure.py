@@ -10,6 +10,7 @@ is not in it); the contestant's largest resident memory. Figures are medians of 
 (c) attune-ingest, NDJSON over HTTP, 1,000 events a request on two connections, each request acknowledged after its fsync.
 (d) attune-ingest, NDJSON over TCP in acknowledged mode.
 (e) attune-ingest, RFC 5424 over TCP, read by the rules for OpenSSH.
+(f) As (c), while PostgreSQL is away: until the last event is acknowledged.
 
 Events in (c) and (d) have ids, and are stored once however often they are sent: that costs a second table with an index, which
 (a) does not write.
@@ -23,7 +24,7 @@ import json
 import os
 import pathlib
 import random
-import signal
+import shutil
 import socket
 import statistics
 import subprocess
@@ -37,7 +38,8 @@ SEED = 20261123
 TICKS = os.sysconf("SC_CLK_TCK")
 CHUNK = 1000
 CONTESTANTS = {
-    "a": "psql \\copy", "b": "rsyslog, ompgsql", "c": "HTTP, NDJSON", "d": "TCP, NDJSON", "e": "TCP, syslog"}
+    "a": "psql \\copy", "b": "rsyslog, ompgsql", "c": "HTTP, NDJSON", "d": "TCP, NDJSON", "e": "TCP, syslog",
+    "f": "HTTP, PostgreSQL away"}
 
 Turn = collections.namedtuple("Turn", "events seconds postgres contestant memory")
 
@@ -62,11 +64,10 @@ def peak_memory(pid):
 
 
 class Bench:
-    def __init__(self, path, sizes):
+    def __init__(self, path):
         self.path = path
         (path / "cluster").mkdir()
         self.cluster = Cluster(path / "cluster")
-        self.sizes = sizes
         subprocess.run([RELEASE / "attune-migrate", "up"], env={"DATABASE_URL": self.cluster.url}, check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # The hour's events may belong to two months.
@@ -79,7 +80,6 @@ class Bench:
         self.cluster.psql("--command", """
             CREATE TABLE syslog_lines (
                 id bigserial PRIMARY KEY, received_at timestamptz, host text, tag text, severity int, message text)""")
-        self.daemon = None
 
     def prepare(self, count):
         """Files of `count` events, and the chunks that are sent."""
@@ -118,23 +118,25 @@ class Bench:
             if status:
                 raise SystemExit("\\copy failed")
             seconds = time.monotonic() - started
-            own, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+            # The largest memory would be that of this program, whose copy it was at first.
+            own, memory = usage.ru_utime + usage.ru_stime, float("nan")
         elif contestant == "b":
             seconds, own, memory, count = self.rsyslog(count)
         else:
             seconds, own, memory = self.ingest(contestant, count)
         rows = int(self.cluster.query(f"SELECT count(*) FROM {'syslog_lines' if contestant == 'b' else 'security_events'}"))
-        if contestant != "b" and rows < count:
+        if contestant not in "bf" and rows < count:
             raise SystemExit(f"({contestant}): {rows} rows of {count}")
         return Turn(count, seconds, self.postgres_seconds() - postgres, own, memory)
 
     # (c) to (e)
 
     def ingest(self, contestant, count):
-        path = self.path / "daemon"
+        path = self.path / f"daemon-{contestant}"
         ports = [free_port() for _ in range(3)]
         environment = {
-            "DATABASE_URL": self.cluster.url, "ATTUNE_DATA_DIR": str(path), "ATTUNE_INGEST_TOKEN": "bench",
+            "DATABASE_URL": self.cluster.url if contestant != "f" else f"host={path}",
+            "ATTUNE_DATA_DIR": str(path), "ATTUNE_INGEST_TOKEN": "bench",
             "ATTUNE_INGEST_HTTP_PORT": str(ports[0]), "ATTUNE_INGEST_TCP_PORT": str(ports[1]),
             "ATTUNE_INGEST_SYSLOG_PORT": str(ports[2]), "ATTUNE_LOG_LEVEL": "warning"}
         daemon = Process([RELEASE / "attune-ingest"], self.path / "daemon.log", env=environment)
@@ -144,17 +146,19 @@ class Bench:
             before = processor_seconds(pid)
             stored = self.stored()
             started = time.monotonic()
-            if contestant == "c":
+            if contestant in "cf":
                 self.send_http(ports[0])
             else:
                 self.send_tcp(ports[1] if contestant == "d" else ports[2], contestant == "d", count)
-            while self.stored() - stored < count:
+            while contestant != "f" and self.stored() - stored < count:
                 if time.monotonic() - started > 600:
                     raise SystemExit(f"({contestant}): not all events were stored\n{daemon.log.read_text()}")
                 time.sleep(0.02)
             return time.monotonic() - started, processor_seconds(pid) - before, peak_memory(pid)
         finally:
             daemon.stop()
+            if contestant == "f":
+                shutil.rmtree(path)
 
     def stored(self):
         """Of the ledger, which is written with the rows."""
@@ -260,14 +264,15 @@ def median(turns):
 def main():
     parser = argparse.ArgumentParser(prog="script/bench ingest")
     parser.add_argument("--quick", action="store_true", help="100,000 events and one round")
-    parser.add_argument("--parts", default="abcde", help="which contestants, by their letters")
+    parser.add_argument("--parts", default="abcdef", help="which contestants, by their letters")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--events", type=int, help="one size only")
     options = parser.parse_args()
-    sizes = [100_000] if options.quick else [500_000, 100_000, 2_000_000]
+    sizes = [options.events] if options.events else [100_000] if options.quick else [500_000, 100_000, 2_000_000]
     rounds = 1 if options.quick else options.rounds
     print(f"{processor()}, {os.cpu_count()} processors, {time.strftime('%Y-%m-%d')}")
     with folder() as path:
-        bench = Bench(path, sizes)
+        bench = Bench(path)
         try:
             for count in sizes:
                 # Growth is shown by what matters most.
