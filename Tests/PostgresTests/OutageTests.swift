@@ -72,7 +72,8 @@ struct OutageTests {
     func absent() async throws {
         var configuration = PostgresClient.Configuration(
             connection: ConnectionSettings(connectionString: "host=/nonexistent", applicationName: "test"))
-        configuration.waitingTimeout = .milliseconds(300)
+        // Long enough for a first attempt, also while hundreds of tests begin.
+        configuration.waitingTimeout = .seconds(3)
         let client = PostgresClient(configuration, logger: .quiet)
         let read = await #expect(throws: PostgresError.self) { try await client.read(Statement("test.one", "SELECT 1")()) }
         #expect(read?.kind == .cannotConnect)
