@@ -119,7 +119,7 @@ class Bench:
                 raise SystemExit("\\copy failed")
             seconds = time.monotonic() - started
             # The largest memory would be that of this program, whose copy it was at first.
-            own, memory = usage.ru_utime + usage.ru_stime, float("nan")
+            own, memory = usage.ru_utime + usage.ru_stime, None
         elif contestant == "b":
             seconds, own, memory, count = self.rsyslog(count)
         else:
@@ -258,7 +258,7 @@ class Bench:
 
 def median(turns):
     """Of each figure by itself."""
-    return Turn(*(statistics.median(values) for values in zip(*turns)))
+    return Turn(*(None if None in values else statistics.median(values) for values in zip(*turns)))
 
 
 def main():
@@ -288,12 +288,13 @@ def main():
                 for part in parts:
                     turn = median(turns[part])
                     rate = turn.events / turn.seconds
+                    memory = f"{turn.memory / 1e6:.0f}" if turn.memory else "–"
                     ratio = statistics.median(
                         (one.events / one.seconds) / (base.events / base.seconds) for one, base in zip(turns[part], turns["a"])
                     ) if turns["a"] else float("nan")
                     print(
                         f"| ({part}) {CONTESTANTS[part]} | {rate:,.0f} | {ratio:.2f} | {turn.postgres / turn.events * 1e6:.1f} | "
-                        f"{turn.contestant / turn.events * 1e6:.1f} | {turn.memory / 1e6:.0f} |", flush=True)
+                        f"{turn.contestant / turn.events * 1e6:.1f} | {memory} |", flush=True)
         finally:
             bench.cluster.stop()
 
