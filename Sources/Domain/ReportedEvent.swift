@@ -32,6 +32,11 @@ public struct ReportedEvent: Equatable, Sendable {
     }
 }
 
+extension ReportedEvent {
+    /// The source of events that rules have raised. Rules do not look at these, so nobody else may report under this name.
+    public static let detectionSource = "attune:detection"
+}
+
 /// How much an event matters.
 public enum Severity: String, CaseIterable, Comparable, Sendable {
     case low, medium, high, critical

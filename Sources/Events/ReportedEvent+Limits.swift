@@ -21,7 +21,7 @@ extension ReportedEvent {
     /// characters become U+FFFD. Changes nothing a second time.
     ///
     /// - Throws: if the source, the id or the type is too long, or the type is empty: they cannot be cut, because they name
-    ///   things.
+    ///   things. Also if the source is that of raised events.
     public mutating func fit() throws(EventRejection) {
         source.replaceNULs()
         id?.replaceNULs()
@@ -31,6 +31,7 @@ extension ReportedEvent {
         guard !type.isEmpty else { throw EventRejection("type is missing") }
         guard type.utf8.count <= EventLimits.type else { throw .tooLong("type", EventLimits.type) }
         guard source.utf8.count <= EventLimits.source else { throw .tooLong("source", EventLimits.source) }
+        guard source != Self.detectionSource else { throw EventRejection("the source \(source) is for events that rules raise") }
         if let id, id.utf8.count > EventLimits.id { throw .tooLong("id", EventLimits.id) }
         details.cut(to: EventLimits.details)
         context?.cut(to: EventLimits.context)

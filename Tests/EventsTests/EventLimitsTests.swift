@@ -22,6 +22,11 @@ struct EventLimitsTests {
         #expect(read(#"{"type":"t","\#(name)":"\#(String(repeating: "x", count: limit - 2) + #"\u0000"#)"}"#).reason != nil)
     }
 
+    @Test("nobody reports under the name of raised events, which rules do not look at")
+    func reservedSource() {
+        #expect(read(#"{"type":"t","source":"attune:detection"}"#).reason == "the source attune:detection is for events that rules raise")
+    }
+
     @Test("longer details are cut before a character and say so", arguments: ["x", "é", "€", "😀"])
     func details(character: String) throws {
         let size = character.utf8.count

@@ -12,8 +12,6 @@ import Wire
 /// Each daemon remembers what it has seen by itself, and whoever looks first raises: the table says what has been raised before.
 /// After a start, a daemon looks at the last day anew.
 struct Detections {
-    /// The source of raised events. Rules do not look at these, so that they cannot raise each other for ever.
-    static let source = "attune:detection"
     /// How old events may be when they come.
     private static let maximumAge = Duration.seconds(86_400)
     /// At most so many events are looked at in a turn, the newest ones. It makes a difference only when a single transaction has
@@ -143,7 +141,7 @@ struct Detections {
               AND event.type = ANY ($2)
               AND event.occurred_at > now() - $3 * interval '1 second'
               AND event.occurred_at < now() + $4 * interval '1 second'
-              AND event.metadata ->> 'source' IS DISTINCT FROM '\(Self.source)'
+              AND event.metadata ->> 'source' IS DISTINCT FROM '\(ReportedEvent.detectionSource)'
             ORDER BY event.occurred_at DESC
             LIMIT $5
             """)
@@ -172,13 +170,13 @@ extension Detection {
         let ip = rule.by == .ip || rule.by == .network ? key : nil
         return Self.insert(
             mark(piece: piece), PostgresArray([mark(piece: piece - 1), mark(piece: piece + 1)]), last, rule.raise.type,
-            rule.raise.severity, userID, ip, rule.raise.details(count: count, key: key), Detections.source, context)
+            rule.raise.severity, userID, ip, rule.raise.details(count: count, key: key), ReportedEvent.detectionSource, context)
     }
 
     /// What is stored of an event that is raised in one piece of time.
     private func mark(piece: Int64) -> UUIDBits {
         let event = ReportedEvent(
-            source: Detections.source, id: "\(rule.name)/\(piece)/\(key)", occurredAt: last, type: rule.raise.type,
+            source: ReportedEvent.detectionSource, id: "\(rule.name)/\(piece)/\(key)", occurredAt: last, type: rule.raise.type,
             severity: rule.raise.severity, details: "")
         guard let mark = event.key else { preconditionFailure("an event with an id has a key") }
         return mark
