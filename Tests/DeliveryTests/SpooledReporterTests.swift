@@ -5,7 +5,7 @@ import Testing
 
 @testable import Delivery
 
-@Suite("A reporter with a spool", .scratchDatabase, .timeLimit(.minutes(1)))
+@Suite("A reporter with a spool", .scratchDatabase, .timeLimit(.minutes(3)))
 struct SpooledReporterTests {
     private let folder = ScratchFolder()
     private let client = ScratchDatabase.current.makeClient()
@@ -47,7 +47,7 @@ struct SpooledReporterTests {
     }
 }
 
-@Suite("Adoption of spools", .scratchDatabase, .timeLimit(.minutes(1)))
+@Suite("Adoption of spools", .scratchDatabase, .timeLimit(.minutes(3)))
 struct SpoolAdoptionTests {
     private let folder = ScratchFolder()
     private let client = ScratchDatabase.current.makeClient()

@@ -33,7 +33,7 @@ struct RefusalTests {
         _ = try await client.write(insert())
     }
 
-    @Test("a newer one: the stack and the worker refuse to start, and say what helps", .scratchDatabase, .timeLimit(.minutes(1)))
+    @Test("a newer one: the stack and the worker refuse to start, and say what helps", .scratchDatabase, .timeLimit(.minutes(3)))
     func newer() async throws {
         try await addMigrationOfTheFuture()
         for (program, arguments) in [(BuiltProgram.attune, ["dev"]), (BuiltProgram.api, [])] {
@@ -44,7 +44,7 @@ struct RefusalTests {
         }
     }
 
-    @Test("an older one: the worker refuses to start, and says what helps", .scratchDatabase(.empty), .timeLimit(.minutes(1)))
+    @Test("an older one: the worker refuses to start, and says what helps", .scratchDatabase(.empty), .timeLimit(.minutes(3)))
     func older() async throws {
         let output = try await refusal(BuiltProgram.api)
         #expect(output.contains("older than this program"), "\(output)")

@@ -73,7 +73,7 @@ struct OutageTests {
         var configuration = PostgresClient.Configuration(
             connection: ConnectionSettings(connectionString: "host=/nonexistent", applicationName: "test"))
         // Long enough for a first attempt, also while hundreds of tests begin.
-        configuration.waitingTimeout = .seconds(3)
+        configuration.waitingTimeout = .seconds(8)
         let client = PostgresClient(configuration, logger: .quiet)
         let read = await #expect(throws: PostgresError.self) { try await client.read(Statement("test.one", "SELECT 1")()) }
         #expect(read?.kind == .cannotConnect)
