@@ -156,7 +156,7 @@ let package = Package(
             name: "bench-live", dependencies: ["CLibpq", deque, nioCore, nioPosix], path: "bench/live/load"),
 
         // Tests.
-        .target(name: "TestSupport", dependencies: ["Development", "Postgres", "Schema", logging]),
+        .target(name: "TestSupport", dependencies: ["Development", "Domain", "Postgres", "Schema", logging]),
         .target(
             name: "WorkerTestSupport",
             dependencies: [
@@ -222,7 +222,7 @@ let package = Package(
                 "Wire", "attune-ingest", lifecycle, logging,
             ]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "Wire"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "TestSupport", "Wire"]),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "Wire", "Domain"]),
         .testTarget(name: "DocsTests", dependencies: ["Domain", "Functions", "Postgres", "Registry", "WorkerTestSupport"]),
     ]

@@ -6,12 +6,11 @@ extension Instant {
         var rest = Digits(text.makeIterator())
         guard let year = rest.number(of: 4), rest.take("-"), let month = rest.number(of: 2), rest.take("-"),
             let day = rest.number(of: 2), rest.take("T", "t", " "), let hour = rest.number(of: 2), rest.take(":"),
-            let minute = rest.number(of: 2), rest.take(":"), let second = rest.number(of: 2),
-            (1...12).contains(month), (1...Self.days(inMonth: month, of: year)).contains(day), hour < 24, minute < 60, second <= 60
+            let minute = rest.number(of: 2), rest.take(":"), let second = rest.number(of: 2)
         else { return nil }
-        var microseconds: Int64 = 0
+        var microseconds = 0
         if rest.take(".") {
-            var unit: Int64 = 100_000
+            var unit = 100_000
             guard var digit = rest.number(of: 1) else { return nil }
             repeat {
                 microseconds += digit * unit
@@ -19,35 +18,18 @@ extension Instant {
                 digit = rest.number(of: 1) ?? -1
             } while digit >= 0
         }
-        var offset: Int64 = 0
+        var offset = 0
         if !rest.take("Z", "z") {
             let isEast = rest.take("+")
             guard isEast || rest.take("-"), let hours = rest.number(of: 2), rest.take(":"), let minutes = rest.number(of: 2),
                 hours < 24, minutes < 60
             else { return nil }
-            offset = (hours * 60 + minutes) * (isEast ? 60 : -60)
+            offset = (hours * 60 + minutes) * (isEast ? 1 : -1)
         }
         guard rest.isAtEnd else { return nil }
-        let seconds = Self.days(since1970: year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset
-        self.init(microseconds: seconds * 1_000_000 + microseconds)
-    }
-
-    private static func days(inMonth month: Int64, of year: Int64) -> Int64 {
-        switch month {
-        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March here, so that the leap day is a
-    /// year's last; 153 days are five months from March on.
-    private static func days(since1970 year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-        let year = month > 2 ? year : year - 1
-        let era = (year >= 0 ? year : year - 399) / 400
-        let yearOfEra = year - era * 400
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+        self.init(
+            year: year, month: month, day: day, hour: hour, minute: minute, second: second, microsecond: microseconds,
+            offsetMinutes: offset)
     }
 }
 
@@ -63,11 +45,11 @@ private struct Digits<Bytes: IteratorProtocol> where Bytes.Element == UInt8 {
 
     var isAtEnd: Bool { next == nil }
 
-    mutating func number(of width: Int) -> Int64? {
-        var value: Int64 = 0
+    mutating func number(of width: Int) -> Int? {
+        var value: Int = 0
         for _ in 0..<width {
             guard let digit = next, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
-            value = value * 10 + Int64(digit - UInt8(ascii: "0"))
+            value = value * 10 + Int(digit - UInt8(ascii: "0"))
             next = bytes.next()
         }
         return value

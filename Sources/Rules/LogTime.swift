@@ -160,29 +160,12 @@ private struct CivilTime {
         return true
     }
 
-    /// Nil for a date that no calendar has. A leap second is the beginning of the next minute.
+    /// Nil for a date that no calendar has.
     var instant: Instant? {
-        guard (1...9999).contains(year), (1...12).contains(month), (1...daysInMonth).contains(day), (0...23).contains(hour),
-            (0...59).contains(minute), (0...60).contains(second), (-1440...1440).contains(offsetMinutes)
-        else { return nil }
-        let seconds = ((daysSince1970 * 24 + hour) * 60 + minute - offsetMinutes) * 60 + second
-        return Instant(microseconds: Int64(seconds) * 1_000_000 + Int64(microsecond))
-    }
-
-    private var daysInMonth: Int {
-        switch month {
-        case 2: year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400)) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Years are counted from March here, so that the leap day is the last.
-    private var daysSince1970: Int {
-        let years = month > 2 ? year : year - 1
-        let monthsSinceMarch = (month + 9) % 12
-        let leapDays = years / 4 - years / 100 + years / 400
-        return years * 365 + leapDays + (monthsSinceMarch * 153 + 2) / 5 + day - 1 - 719_468
+        guard year > 0, (-1440...1440).contains(offsetMinutes) else { return nil }
+        return Instant(
+            year: year, month: month, day: day, hour: hour, minute: minute, second: second, microsecond: microsecond,
+            offsetMinutes: offsetMinutes)
     }
 
     /// In UTC.

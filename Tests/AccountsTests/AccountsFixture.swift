@@ -4,7 +4,6 @@ import Foundation
 import Logging
 import Postgres
 import Reporting
-import Synchronization
 import TestSupport
 
 /// An installation for one test: a migrated database of its own, a data folder, and accounts on both.
@@ -125,22 +124,4 @@ extension Accounts {
     func signOut(_ principal: Principal) async throws {
         try await signOut(principal, from: CallOrigin(address: AccountsFixture.home))
     }
-}
-
-/// Keeps what is reported.
-final class RecordingReporter: EventReporter {
-    private let reports = Mutex<[ReportedEvent]>([])
-
-    var events: [ReportedEvent] { reports.withLock { $0 } }
-
-    func report(_ event: ReportedEvent) {
-        reports.withLock { $0.append(event) }
-    }
-}
-
-/// A wall clock that moves when the test says so.
-final class MovableClock: Sendable {
-    private let time = Mutex(Instant.now())
-    var now: Instant { time.withLock { $0 } }
-    func advance(by duration: Duration) { time.withLock { $0 = $0 + duration } }
 }

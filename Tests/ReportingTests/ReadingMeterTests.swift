@@ -1,5 +1,6 @@
 import Domain
 import Reporting
+import TestSupport
 import Testing
 
 @Suite struct ReadingMeterTests {

@@ -1,5 +1,6 @@
 import Domain
 import Reporting
+import TestSupport
 import Testing
 import Wire
 
