@@ -163,7 +163,8 @@ private struct InputGroup: Service {
     func run() async throws {
         try await withThrowingTaskGroup { group in
             for input in inputs { group.addTask { try await input.run() } }
-            try await group.waitForAll()
+            // One that cannot listen ends the others. (`waitForAll` would wait for these first.)
+            while try await group.next() != nil {}
         }
     }
 }
