@@ -23,6 +23,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let cryptoExtras = Target.Dependency.product(name: "_CryptoExtras", package: "swift-crypto")
 
 let package = Package(
@@ -32,6 +33,7 @@ let package = Package(
         .executable(name: "attune", targets: ["attune"]),
         .executable(name: "attune-api", targets: ["attune-api"]),
         .executable(name: "attune-ingest", targets: ["attune-ingest"]),
+        .executable(name: "attune-metrics", targets: ["attune-metrics"]),
         .executable(name: "attune-migrate", targets: ["attune-migrate"]),
     ],
     dependencies: [
@@ -47,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // C libraries, from Debian's -dev packages.
@@ -68,9 +71,10 @@ let package = Package(
         .target(
             name: "Accounts",
             dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "CArgon2", crypto, cryptoExtras, logging]),
+        .target(name: "Usage", dependencies: ["Domain", "Postgres", "Store", histogram, lifecycle, logging]),
         .target(
             name: "Registry",
-            dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", crypto, logging, metrics]),
+            dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "Usage", "Accounts", crypto, logging, metrics]),
         .target(name: "Models", dependencies: ["Domain", "Postgres", "Registry", "Store", "Wire"]),
         .target(
             name: "Functions", dependencies: ["Domain", "Wire", "Postgres", "Store", "Accounts", "Registry", "Models"],
@@ -81,11 +85,12 @@ let package = Package(
             dependencies: [
                 "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Feed", deque, logging, metrics,
             ]),
+        .target(name: "Pages", exclude: ["site"], plugins: ["EmbedPages"]),
         .target(
             name: "API",
             dependencies: [
-                "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Live", "Feed", "Schema", "Telemetry",
-                "Spool", "Delivery", hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
+                "Domain", "Wire", "Postgres", "Store", "Reporting", "Usage", "Accounts", "Registry", "Live", "Feed", "Schema",
+                "Telemetry", "Spool", "Delivery", "Pages", hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
                 nioWebSocket, logging, lifecycle,
             ]),
 
@@ -106,6 +111,11 @@ let package = Package(
                 logging, metrics,
             ]),
 
+        // Numbers about the installation, from the workers' raw facts.
+        .target(
+            name: "Aggregation",
+            dependencies: ["Domain", "Postgres", "Schema", "Store", "Telemetry", "Usage", hummingbird, lifecycle, logging, metrics]),
+
         // The list of functions is made from the files in Sources/Functions: one file, one function.
         .executableTarget(name: "list-functions"),
         .plugin(name: "ListFunctions", capability: .buildTool(), dependencies: ["list-functions"]),
@@ -118,6 +128,10 @@ let package = Package(
         .executableTarget(name: "embed-rules"),
         .plugin(name: "EmbedRules", capability: .buildTool(), dependencies: ["embed-rules"]),
 
+        // And the web pages.
+        .executableTarget(name: "embed-pages"),
+        .plugin(name: "EmbedPages", capability: .buildTool(), dependencies: ["embed-pages"]),
+
         // Executables: mains only.
         .executableTarget(
             name: "attune-api",
@@ -129,6 +143,9 @@ let package = Package(
             dependencies: [
                 "Delivery", "Ingest", "Rules", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals,
             ]),
+        .executableTarget(
+            name: "attune-metrics",
+            dependencies: ["Aggregation", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
         .executableTarget(
@@ -221,6 +238,11 @@ let package = Package(
                 "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "Telemetry", "TestSupport",
                 "Wire", "attune-ingest", lifecycle, logging,
             ]),
+        .testTarget(name: "UsageTests", dependencies: ["Usage", "Domain", "Postgres", "Store", "TestSupport", logging]),
+        .testTarget(
+            name: "AggregationTests",
+            dependencies: ["Aggregation", "Development", "Domain", "Postgres", "Store", "TestSupport", "attune-metrics", lifecycle, logging]),
+        .testTarget(name: "PagesTests", dependencies: ["Pages", "Development", "TestSupport", "WorkerTestSupport"], exclude: ["browser"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "TestSupport", "Wire"]),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "Wire", "Domain"]),

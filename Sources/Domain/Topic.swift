@@ -6,6 +6,8 @@ public enum FeedTable: String, Sendable, CaseIterable {
     case messages
     case sessions
     case securityEvents = "security_events"
+    case systemMetrics = "system_metrics"
+    case userAnalytics = "user_analytics"
 
     /// The published `uuid` columns by whose values queries may depend on rows.
     ///
@@ -17,7 +19,7 @@ public enum FeedTable: String, Sendable, CaseIterable {
         case .conversations: [.id, .lowUserID, .highUserID]
         case .messages: [.conversationID, .senderID, .recipientID]
         case .sessions: [.id, .userID]
-        case .securityEvents: []
+        case .securityEvents, .systemMetrics, .userAnalytics: []
         }
     }
 }

@@ -1,0 +1,1 @@
+# Drives the pages in headless Chromium; see PagesTests.swift.
