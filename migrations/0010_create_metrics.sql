@@ -189,7 +189,7 @@ CREATE TABLE user_analytics (
     median_session_seconds bigint,
     messages               bigint           NOT NULL DEFAULT 0,
     stickiness             double precision NOT NULL DEFAULT 0,
-    -- [{startsAt, activeUsers, newUsers, sessions, messages, calls, meanResponseTime, p95ResponseTime}, …], the oldest first; times in
+    -- [{start, activeUsers, newUsers, sessions, messages, calls, avgResponseTime, responseTimeP95}, …], the oldest first; `start` in
     -- milliseconds since 1970, response times in milliseconds.
     buckets                jsonb            NOT NULL DEFAULT '[]',
     -- [{week, users, active: [users active in that week, in the one after it, …]}, …], the oldest first.
