@@ -99,6 +99,16 @@ CREATE TABLE user_activity (
 );
 CREATE INDEX user_activity_last_active_at_idx ON user_activity (last_active_at);
 
+-- Wakes live queries once per statement, not once per row.
+CREATE FUNCTION user_activity_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_logical_emit_message(true, 'attune.topics', 'user_activity');
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER user_activity_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON user_activity
+    FOR EACH STATEMENT EXECUTE FUNCTION user_activity_changed();
+
 -- Who was active in an hour, a day, a week (from Monday) in UTC; kept as long as raw facts, so that nobody is counted twice.
 CREATE TABLE active_users (
     unit      text        NOT NULL,

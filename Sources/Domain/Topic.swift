@@ -8,6 +8,7 @@ public enum FeedTable: String, Sendable, CaseIterable {
     case securityEvents = "security_events"
     case systemMetrics = "system_metrics"
     case userAnalytics = "user_analytics"
+    case userActivity = "user_activity"
 
     /// The published `uuid` columns by whose values queries may depend on rows.
     ///
@@ -19,7 +20,7 @@ public enum FeedTable: String, Sendable, CaseIterable {
         case .conversations: [.id, .lowUserID, .highUserID]
         case .messages: [.conversationID, .senderID, .recipientID]
         case .sessions: [.id, .userID]
-        case .securityEvents, .systemMetrics, .userAnalytics: []
+        case .securityEvents, .systemMetrics, .userAnalytics, .userActivity: []
         }
     }
 }

@@ -241,6 +241,7 @@ extension ConvexLiterals {
 
 extension Role: ConvexLiterals {}
 extension AccountType: ConvexLiterals {}
+extension Timeframe: ConvexLiterals {}
 
 extension Severity: ConvexLiterals {}
 extension SecurityLevel: ConvexLiterals {}

@@ -14,6 +14,8 @@ public struct OperatorSettings: Sendable {
     public let siteURL: String?
     /// What the started `attune-ingest` will listen on.
     public let ingest: IngestInputSettings
+    /// Of the started `attune-metrics`.
+    public let metricsPort: Int
     public let adminEmail: String?
     public let adminPassword: Secret<String>?
     public let logLevel: LogLevel
@@ -50,6 +52,11 @@ public struct OperatorSettings: Sendable {
         _ = reader.read(withDefault: SettingCatalog.ingestSpoolSize)
         _ = reader.read(SettingCatalog.rulesFolder)
         _ = reader.read(withDefault: SettingCatalog.securityRetentionDays)
+        metricsPort = reader.read(withDefault: SettingCatalog.metricsPort)
+        if apiPorts.contains(metricsPort) || ingest.ports.contains(metricsPort) {
+            reader.report(SettingCatalog.metricsPort.name, "must differ from the ports of the other daemons")
+        }
+        _ = reader.read(withDefault: SettingCatalog.metricsRawDays)
         adminEmail = reader.read(SettingCatalog.adminEmail)
         adminPassword = reader.read(SettingCatalog.adminPassword)
         logLevel = reader.read(withDefault: SettingCatalog.logLevel)

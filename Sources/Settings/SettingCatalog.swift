@@ -122,6 +122,15 @@ public enum SettingCatalog {
     public static let securityRetentionDays = Setting<Int>.number(
         "ATTUNE_SECURITY_RETENTION_DAYS", "days after which security events are deleted", default: 365, in: 1...36_500)
 
+    // MARK: Metrics
+
+    public static let metricsPort = Setting<Int>.port(
+        "ATTUNE_METRICS_PORT", "TCP port of attune-metrics, for its health and metrics pages", default: 3240)
+
+    public static let metricsRawDays = Setting<Int>.number(
+        "ATTUNE_METRICS_RAW_DAYS", "days after which the single calls and activities that numbers are made of are deleted",
+        default: 7, in: 1...3650)
+
     // MARK: The administrator
 
     public static let adminEmail = Setting<String>(

@@ -5,6 +5,7 @@ import Postgres
 
 extension Role: PostgresCodable {}
 extension AccountType: PostgresCodable {}
+extension Timeframe: PostgresCodable {}
 extension Severity: PostgresCodable {}
 extension SecurityLevel: PostgresCodable {}
 

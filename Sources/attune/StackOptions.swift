@@ -83,6 +83,12 @@ struct StackOptions: ParsableArguments {
     @Option(help: "\(SettingCatalog.securityRetentionDays.help)")
     var securityRetentionDays: String?
 
+    @Option(help: "\(SettingCatalog.metricsPort.help)")
+    var metricsPort: String?
+
+    @Option(help: "\(SettingCatalog.metricsRawDays.help)")
+    var metricsRawDays: String?
+
     @Option(help: "\(SettingCatalog.logLevel.help)")
     var logLevel: String?
 
@@ -103,6 +109,7 @@ struct StackOptions: ParsableArguments {
             SettingCatalog.ingestTLSSyslogPort.name: ingestTlsSyslogPort,
             SettingCatalog.ingestSpoolSize.name: ingestSpoolMb, SettingCatalog.rulesFolder.name: rules,
             SettingCatalog.securityRetentionDays.name: securityRetentionDays,
+            SettingCatalog.metricsPort.name: metricsPort, SettingCatalog.metricsRawDays.name: metricsRawDays,
             SettingCatalog.logLevel.name: logLevel, SettingCatalog.adminEmail.name: adminEmail,
         ].compactMapValues { $0 }
     }
