@@ -71,7 +71,7 @@ let package = Package(
         .target(
             name: "Accounts",
             dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "CArgon2", crypto, cryptoExtras, logging]),
-        .target(name: "Usage", dependencies: ["Domain", "Postgres", "Store", histogram, lifecycle, logging]),
+        .target(name: "Usage", dependencies: ["Domain", "Postgres", "Store", deque, histogram, lifecycle, logging, metrics]),
         .target(
             name: "Registry",
             dependencies: ["Domain", "Wire", "Postgres", "Store", "Reporting", "Usage", "Accounts", crypto, logging, metrics]),
@@ -85,13 +85,18 @@ let package = Package(
             dependencies: [
                 "Domain", "Wire", "Postgres", "Store", "Reporting", "Accounts", "Registry", "Feed", deque, logging, metrics,
             ]),
+        .target(
+            name: "Status",
+            dependencies: [
+                "Telemetry", "Wire", hummingbird, hummingbirdCore, httpTypes, nioCore, lifecycle, logging,
+            ]),
         .target(name: "Pages", exclude: ["site"], plugins: ["EmbedPages"]),
         .target(
             name: "API",
             dependencies: [
                 "Domain", "Wire", "Postgres", "Store", "Reporting", "Usage", "Accounts", "Registry", "Live", "Feed", "Schema",
-                "Telemetry", "Spool", "Delivery", "Pages", hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
-                nioWebSocket, logging, lifecycle,
+                "Status", "Telemetry", "Spool", "Delivery", "Pages", hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTP1,
+                nioHTTPTypes, nioHTTPTypesHTTP1, nioWebSocket, logging, lifecycle,
             ]),
 
         // Security events: from whoever reports them to the table.
@@ -106,7 +111,7 @@ let package = Package(
         .target(
             name: "Ingest",
             dependencies: [
-                "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Telemetry", "Watch", "Wire",
+                "CZlib", "Delivery", "Domain", "Events", "Postgres", "Rules", "Schema", "Spool", "Status", "Telemetry", "Watch", "Wire",
                 crypto, deque, hummingbird, hummingbirdCore, httpTypes, nioCore, nioHTTPTypes, nioPosix, nioSSL, nioTLS, lifecycle,
                 logging, metrics,
             ]),
@@ -145,7 +150,10 @@ let package = Package(
             ]),
         .executableTarget(
             name: "attune-metrics",
-            dependencies: ["Aggregation", "Settings", "Telemetry", argumentParser, lifecycle, logging, metrics, unixSignals]),
+            dependencies: [
+                "Aggregation", "Domain", "Postgres", "Schema", "Settings", "Status", "Telemetry", "Usage", "Wire",
+                argumentParser, lifecycle, logging, metrics, unixSignals,
+            ]),
         .executableTarget(
             name: "attune-migrate", dependencies: ["Schema", "Settings", "Postgres", argumentParser, logging]),
         .executableTarget(
@@ -180,6 +188,7 @@ let package = Package(
                 "API", "Accounts", "Development", "Domain", "Functions", "Live", "Postgres", "Registry", "Telemetry", "TestSupport",
                 "Wire", nioCore, nioHTTP1, nioPosix, nioWebSocket, lifecycle, logging,
             ]),
+        .target(name: "StackTestSupport", dependencies: ["Development", "TestSupport", "Wire"]),
         .testTarget(
             name: "AccountsTests",
             dependencies: [
@@ -201,7 +210,10 @@ let package = Package(
             ]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Development", "Postgres", "TestSupport", "Wire", "attune", "attune-api", "attune-ingest"],
+            dependencies: [
+                "Development", "Postgres", "StackTestSupport", "TestSupport", "Wire", "attune", "attune-api", "attune-ingest",
+                "attune-metrics",
+            ],
             exclude: ["clients"]),
         .testTarget(
             name: "ProxyTests", dependencies: ["Development", "Domain", "TestSupport", "Wire", "WorkerTestSupport", "attune-api"]),
@@ -238,11 +250,16 @@ let package = Package(
                 "Delivery", "Development", "Domain", "Events", "Ingest", "Postgres", "Rules", "Spool", "Telemetry", "TestSupport",
                 "Wire", "attune-ingest", lifecycle, logging,
             ]),
-        .testTarget(name: "UsageTests", dependencies: ["Usage", "Domain", "Postgres", "Store", "TestSupport", logging]),
+        .testTarget(
+            name: "UsageTests",
+            dependencies: ["Usage", "Development", "Domain", "Postgres", "Schema", "Store", "TestSupport", lifecycle, logging]),
         .testTarget(
             name: "AggregationTests",
             dependencies: ["Aggregation", "Development", "Domain", "Postgres", "Store", "TestSupport", "attune-metrics", lifecycle, logging]),
-        .testTarget(name: "PagesTests", dependencies: ["Pages", "Development", "TestSupport", "WorkerTestSupport"], exclude: ["browser"]),
+        .testTarget(
+            name: "PagesTests",
+            dependencies: ["Development", "StackTestSupport", "attune", "attune-api", "attune-ingest", "attune-metrics"],
+            exclude: ["browser"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "Domain"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Domain", "TestSupport", "Wire"]),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "Wire", "Domain"]),

@@ -15,6 +15,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = ROOT / ".build/release"
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def processor():
@@ -31,6 +32,25 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def processor_seconds(pid):
+    """What a process and its children that have ended have used."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except FileNotFoundError:
+        return 0
+    return sum(int(field) for field in fields[11:15]) / TICKS
+
+
+def children(pid):
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
+def peak_memory(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 class Process:
@@ -135,6 +155,11 @@ class Cluster:
             [self.programs / "psql", self.url, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set",
              "ON_ERROR_STOP=1", *map(str, arguments)],
             check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def processor_seconds(self):
+        """What all of its processes have used, also those that have ended."""
+        pid = self.process.child.pid
+        return processor_seconds(pid) + sum(processor_seconds(child) for child in children(pid))
 
     def stop(self):
         self.process.stop()

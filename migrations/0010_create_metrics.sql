@@ -36,7 +36,9 @@ CREATE TABLE function_calls (
     counts       bigint[]    NOT NULL,
     stored_by    bigint      NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     CONSTRAINT function_calls_pkey PRIMARY KEY (worker_id, report, function),
-    CONSTRAINT function_calls_histogram CHECK (cardinality(durations) = cardinality(counts))
+    CONSTRAINT function_calls_histogram CHECK (cardinality(durations) = cardinality(counts)),
+    -- That one stands for all of them together in call_rollups.
+    CONSTRAINT function_calls_function_named CHECK (function <> '*')
 );
 CREATE INDEX function_calls_stored_by_idx ON function_calls (stored_by);
 CREATE INDEX function_calls_recorded_at_idx ON function_calls (recorded_at);
@@ -209,5 +211,142 @@ CREATE TABLE user_analytics (
     CONSTRAINT user_analytics_timeframe_known CHECK (timeframe IN ('day', 'week', 'month'))
 );
 INSERT INTO user_analytics (timeframe) VALUES ('day'), ('week'), ('month');
+
+-- What has been counted: a snapshot that sees nothing, if its row was not written by the transaction that it names. So it is in a
+-- database that was restored from a dump, where transactions have other numbers.
+CREATE FUNCTION counted_facts() RETURNS pg_snapshot LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN progress.xmin::text::bigint = progress.written_by::text::bigint & 4294967295 THEN progress.seen
+        ELSE '1:1:'
+    END
+    FROM metrics_progress AS progress
+$$;
+
+-- The rows of `rollups` and `call_rollups` that what happened at a moment belongs to, as long as these are kept.
+CREATE FUNCTION rollup_buckets(moment timestamptz) RETURNS TABLE (unit text, starts_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT buckets.unit, buckets.starts_at
+    FROM (
+        VALUES ('minute', date_bin('1 minute', moment, '0001-01-01 00:00:00+00'), now() - interval '48 hours'),
+            ('hour', date_bin('1 hour', moment, '0001-01-01 00:00:00+00'), now() - interval '1440 hours'),
+            ('day', date_bin('1 day', moment, '0001-01-01 00:00:00+00'), '-infinity')
+    ) AS buckets (unit, starts_at, kept_since)
+    WHERE buckets.starts_at >= buckets.kept_since
+$$;
+
+-- Messages and accounts are kept for ever, and counted once. What people change by hand is corrected here: whoever counts holds the
+-- same lock, so a row is either counted before or not at all. The argument is the column of `rollups`.
+
+-- Takes deleted rows that have been counted out of the sums.
+CREATE FUNCTION rollups_forget_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM FROM metrics_progress FOR UPDATE;
+    EXECUTE format(
+        'UPDATE rollups SET %1$I = rollups.%1$I - gone.rows
+        FROM (
+            SELECT buckets.unit, buckets.starts_at, count(*) AS rows
+            FROM old_rows
+            CROSS JOIN LATERAL rollup_buckets(old_rows.created_at) AS buckets
+            WHERE pg_visible_in_snapshot(old_rows.stored_by::text::xid8, $1)
+            GROUP BY buckets.unit, buckets.starts_at
+        ) AS gone
+        WHERE rollups.unit = gone.unit AND rollups.starts_at = gone.starts_at',
+        TG_ARGV[0])
+    USING counted_facts();
+    RETURN NULL;
+END;
+$$;
+
+-- Moves a row that has been counted to the sums of its new time.
+CREATE FUNCTION rollups_move_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM metrics_progress FOR UPDATE;
+    IF pg_visible_in_snapshot(OLD.stored_by::text::xid8, counted_facts()) THEN
+        EXECUTE format(
+            'INSERT INTO rollups (unit, starts_at, %1$I)
+            SELECT buckets.unit, buckets.starts_at, sum(moments.change)
+            FROM (VALUES ($1, -1), ($2, 1)) AS moments (moment, change)
+            CROSS JOIN LATERAL rollup_buckets(moments.moment) AS buckets
+            GROUP BY buckets.unit, buckets.starts_at
+            ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET %1$I = rollups.%1$I + excluded.%1$I',
+            TG_ARGV[0])
+        USING OLD.created_at, NEW.created_at;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION rollups_forget_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM metrics_progress FOR UPDATE;
+    EXECUTE format('UPDATE rollups SET %1$I = 0 WHERE %1$I <> 0', TG_ARGV[0]);
+    RETURN NULL;
+END;
+$$;
+
+CREATE TRIGGER messages_deleted AFTER DELETE ON messages REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION rollups_forget_deleted('messages');
+-- Of each row, and of this column: marking messages as read is to cost nothing.
+CREATE TRIGGER messages_moved AFTER UPDATE OF created_at ON messages
+    FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION rollups_move_changed('messages');
+CREATE TRIGGER messages_truncated AFTER TRUNCATE ON messages
+    FOR EACH STATEMENT EXECUTE FUNCTION rollups_forget_all('messages');
+CREATE TRIGGER users_deleted AFTER DELETE ON users REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION rollups_forget_deleted('new_users');
+CREATE TRIGGER users_moved AFTER UPDATE OF created_at ON users
+    FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION rollups_move_changed('new_users');
+CREATE TRIGGER users_truncated AFTER TRUNCATE ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION rollups_forget_all('new_users');
+
+-- The same for the weeks in which users were active: of the weeks that are still known by user.
+CREATE FUNCTION cohorts_forget_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM old_rows) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM FROM metrics_progress FOR UPDATE;
+    UPDATE cohort_weeks SET users = cohort_weeks.users - gone.users
+    FROM (
+        SELECT date_bin('7 days', old_rows.created_at, '0001-01-01 00:00:00+00') AS cohort, active_users.starts_at AS week,
+            count(*) AS users
+        FROM old_rows
+        JOIN active_users ON active_users.unit = 'week' AND active_users.user_id = old_rows.id
+        GROUP BY 1, 2
+    ) AS gone
+    WHERE cohort_weeks.cohort = gone.cohort AND cohort_weeks.week = gone.week;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION cohorts_move_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM metrics_progress FOR UPDATE;
+    INSERT INTO cohort_weeks (cohort, week, users)
+    SELECT date_bin('7 days', moments.moment, '0001-01-01 00:00:00+00'), active_users.starts_at, sum(moments.change)
+    FROM (VALUES (OLD.created_at, -1), (NEW.created_at, 1)) AS moments (moment, change)
+    CROSS JOIN active_users
+    WHERE active_users.unit = 'week' AND active_users.user_id = NEW.id
+    GROUP BY 1, 2
+    ON CONFLICT ON CONSTRAINT cohort_weeks_pkey DO UPDATE SET users = cohort_weeks.users + excluded.users;
+    RETURN NULL;
+END;
+$$;
+
+CREATE FUNCTION cohorts_forget_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM metrics_progress FOR UPDATE;
+    DELETE FROM cohort_weeks;
+    RETURN NULL;
+END;
+$$;
+
+CREATE TRIGGER users_deleted_from_cohorts AFTER DELETE ON users REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION cohorts_forget_deleted();
+CREATE TRIGGER users_moved_between_cohorts AFTER UPDATE OF created_at ON users
+    FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION cohorts_move_changed();
+CREATE TRIGGER users_truncated_in_cohorts AFTER TRUNCATE ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION cohorts_forget_all();
 
 ALTER PUBLICATION attune ADD TABLE system_metrics (id), user_analytics (timeframe);

@@ -1,6 +1,7 @@
 import Domain
 import Postgres
 import Store
+import Wire
 
 /// What the operator may do from the command line, without signing in. Each deed is recorded as a security event, in the
 /// transaction that does it.
@@ -58,10 +59,15 @@ extension Accounts {
         try await UserStore.list(after: id, limit: limit, in: database.reading)
     }
 
-    /// Throws `not_found` when there is no such account, or no longer.
+    /// Throws `not_found` when there is no such account, or no longer, and `conflict` when it is the last administrator and would be
+    /// none.
     public func setRole(_ role: Role, of userID: UserID) async throws {
         try await database.withTransaction { transaction in
-            guard try await UserStore.setRole(role, of: userID, in: transaction) else { throw Self.noSuchAccount }
+            switch role {
+            case .user: try await AccountRemoval.demote(userID, in: transaction)
+            case .admin:
+                guard try await UserStore.setRole(.admin, of: userID, in: transaction) else { throw AccountRemoval.noSuchAccount }
+            }
             try await record(
                 SecurityEventType.roleChange, .medium, "The operator gave the account the role \(role.rawValue).", of: userID,
                 in: transaction)
@@ -69,24 +75,50 @@ extension Accounts {
         sessions.usersChanged([userID])
     }
 
-    /// Removes an account and ends its sessions. Its messages stay, under its name, for those who wrote with it.
-    ///
-    /// Throws `not_found` when there is no such account, or no longer.
+    /// Removes an account, as `AccountRemoval` says.
     public func removeUser(_ userID: UserID) async throws {
-        try await database.withTransaction { transaction in
-            let results = try await transaction.execute(UserStore.removal(of: userID))
-            guard results[0].affectedRows == 1 else { throw Self.noSuchAccount }
-            try await record(
-                SecurityEventType.userDeleted, .medium, "The operator removed the account.", of: userID, in: transaction)
+        try await database.withTransaction { try await AccountRemoval.remove(userID, by: nil, in: $0) }
+        sessions.usersChanged([userID])
+    }
+
+    /// The account's open sessions, the newest first.
+    public func openSessions(of userID: UserID) async throws -> [OpenSession] {
+        try await SessionStore.open(of: userID, in: database.reading)
+    }
+
+    /// Ends all sessions of an account: here when this returns, on workers with their next tick. Gives how many there were.
+    public func signOut(_ userID: UserID) async throws -> Int {
+        let count = try await database.withTransaction { transaction in
+            let count = try await SessionStore.endAll(of: userID, in: transaction)
+            if count > 0 {
+                try await record(
+                    SecurityEventType.sessionEnded, .medium, "The operator ended all sessions of the account.", of: userID,
+                    in: transaction)
+            }
+            return count
         }
         sessions.usersChanged([userID])
+        return count
+    }
+
+    /// Ends one session. Throws `not_found` when there is no such session, or no longer.
+    public func endSession(_ id: SessionID) async throws {
+        try await database.withTransaction { transaction in
+            guard let userID = try await SessionStore.end(id, in: transaction) else {
+                throw APIError.notFound("There is no such session, or it has ended.")
+            }
+            try await record(
+                SecurityEventType.sessionEnded, .medium, "The operator ended a session of the account.", of: userID, session: id,
+                in: transaction)
+        }
+        sessions.sessionsChanged([id])
     }
 
     /// Signs in as the account, without its password. Throws `not_found` when there is no such account, or no longer.
     public func issueTokens(for userID: UserID) async throws -> TokenPair {
         let grant = try await database.withTransaction { transaction in
             guard let grant = try await SessionStore.open(for: userID, replacing: nil, in: transaction) else {
-                throw Self.noSuchAccount
+                throw AccountRemoval.noSuchAccount
             }
             try await record(
                 SecurityEventType.sessionCreated, .medium, "The operator opened a session of the account without its password.",
@@ -97,11 +129,11 @@ extension Accounts {
     }
 
     private func record(
-        _ type: String, _ severity: Severity, _ details: String, of userID: UserID, in transaction: Transaction
+        _ type: String, _ severity: Severity, _ details: String, of userID: UserID, session: SessionID? = nil,
+        in transaction: Transaction
     ) async throws {
+        let context = session.map { JSON.object([.init(key: "session", value: .string("\($0)"))]).text }
         _ = try await transaction.execute(
-            SecurityEventStore.insertion(type, severity, details, user: userID, source: "attune:operator"))
+            SecurityEventStore.insertion(type, severity, details, user: userID, source: "attune:operator", context: context))
     }
-
-    private static let noSuchAccount = APIError.notFound("There is no such account.")
 }

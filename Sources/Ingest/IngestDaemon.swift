@@ -6,6 +6,7 @@ import Postgres
 import Rules
 import Schema
 import ServiceLifecycle
+import Status
 import Telemetry
 import Watch
 
@@ -107,7 +108,7 @@ public struct IngestDaemon: Service {
         var inputs: [any Service] = [
             HTTPInput(
                 host: host, port: configuration.httpPort, limits: configuration.requestLimits, intake: intake, token: token,
-                budget: budget, status: StatusRoutes(health: health, metrics: metrics), logger: logger,
+                budget: budget, pages: StatusPages(metrics: metrics) { health.report() }, logger: logger,
                 onListening: listening(.http)),
         ]
         func add(_ input: Input, at place: StreamInput.Place?, format: StreamInput.Format, tls: TLSIdentity? = nil) {

@@ -18,6 +18,7 @@ public struct PostgresType: RawRepresentable, Hashable, Sendable {
     public static let textArray = PostgresType(rawValue: 1009)
     public static let int8Array = PostgresType(rawValue: 1016)
     public static let uuidArray = PostgresType(rawValue: 2951)
+    public static let timestamptzArray = PostgresType(rawValue: 1185)
 
     /// Whether the binary form is the text itself: the character types, json, untyped literals, and types that were made
     /// in the database, which are enumerations here (ids below 16384 are PostgreSQL's own).
@@ -197,6 +198,7 @@ public struct PostgresArray<Element: PostgresEncodable>: PostgresEncodable {
         case .uuid: .uuidArray
         case .text: .textArray
         case .int8: .int8Array
+        case .timestamptz: .timestamptzArray
         default: preconditionFailure("PostgresArray knows no array type of \(Element.self)")
         }
     }

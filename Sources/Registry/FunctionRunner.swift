@@ -11,7 +11,7 @@ import Wire
 public struct FunctionRunner: Sendable {
     /// By their names as stock clients write them: `messages:list`.
     private let functions: [String: FunctionDefinition]
-    private let timers: [String: OutcomeTimers]
+    private let metrics: [String: RunMetrics]
     private let database: PostgresClient
     private let accounts: Accounts
     private let cursors: CursorCoder
@@ -28,7 +28,7 @@ public struct FunctionRunner: Sendable {
         self.functions = Dictionary(functions.map { ($0.path.description, $0) }) { first, _ in
             preconditionFailure("two functions are named \(first.path)")
         }
-        timers = self.functions.mapValues(OutcomeTimers.init)
+        metrics = self.functions.mapValues(RunMetrics.init)
         self.database = database
         self.accounts = accounts
         cursors = CursorCoder(secret: cursorSecret)
@@ -242,7 +242,7 @@ public struct FunctionRunner: Sendable {
     }
 
     private func succeeded(_ call: Call, _ disclosure: Disclosure? = nil) {
-        timers[call.function.name]?.record("success", since: call.started)
+        metrics[call.function.name]?.record("success", since: call.started)
         report(call, CallOutcome(disclosure: disclosure))
     }
 
@@ -253,21 +253,21 @@ public struct FunctionRunner: Sendable {
 
     /// What the caller is told of an error that came out of a function.
     private func failure(of call: Call, _ error: any Error) throws(Unavailable) -> FunctionFailure {
-        let timers = timers[call.function.name]
+        let metrics = metrics[call.function.name]
         switch error {
         case let failure as ValidationFailure:
-            timers?.record(APIError.Code.validationError.rawValue, since: call.started)
+            metrics?.record(APIError.Code.validationError.rawValue, since: call.started)
             report(call, CallOutcome(refusal: .validationError))
             return .arguments(failure, requestID: call.requestID)
         case let error as APIError:
-            timers?.record(error.code.rawValue, since: call.started)
+            metrics?.record(error.code.rawValue, since: call.started)
             report(call, CallOutcome(refusal: error.code))
             return FunctionFailure(error, requestID: call.requestID)
         case let error as PostgresError where error.isUnavailability:
-            timers?.record("unavailable", since: call.started)
+            metrics?.record("unavailable", since: call.started)
             throw Unavailable(reason: error)
         default:
-            timers?.record(APIError.Code.internalError.rawValue, since: call.started)
+            metrics?.record(APIError.Code.internalError.rawValue, since: call.started)
             report(call, CallOutcome(refusal: .internalError))
             // PostgresError prints no data; other errors are ours and print none either.
             logger.error(
@@ -278,26 +278,25 @@ public struct FunctionRunner: Sendable {
     }
 }
 
-/// How long one function's calls took, by what came of them.
-private struct OutcomeTimers: Sendable {
-    private let timers: [String: Metrics.Timer]
+/// How often one function was run, what came of it, and how long that took; live queries that run again included.
+private struct RunMetrics: Sendable {
+    private let duration: Metrics.Timer
+    private let outcomes: [String: Counter]
 
     init(_ function: FunctionDefinition) {
-        let outcomes = ["success", "unavailable"] + APIError.Code.allCases.map(\.rawValue)
-        timers = Dictionary(
-            uniqueKeysWithValues: outcomes.map { outcome in
-                (
-                    outcome,
-                    Metrics.Timer(
-                        label: "attune_function_duration",
-                        dimensions: [("function", "\(function.path)"), ("kind", function.kind.rawValue), ("outcome", outcome)])
-                )
+        let labels = [("function", "\(function.path)"), ("kind", function.kind.rawValue)]
+        duration = Metrics.Timer(label: "attune_function_duration", dimensions: labels)
+        let names = ["success", "unavailable"] + APIError.Code.allCases.map(\.rawValue)
+        outcomes = Dictionary(
+            uniqueKeysWithValues: names.map { outcome in
+                (outcome, Counter(label: "attune_function_runs_total", dimensions: labels + [("outcome", outcome)]))
             })
     }
 
     func record(_ outcome: String, since start: ContinuousClock.Instant) {
         let (seconds, attoseconds) = (ContinuousClock.now - start).components
-        timers[outcome]?.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        duration.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        outcomes[outcome]?.increment()
     }
 }
 

@@ -62,6 +62,10 @@ public enum MutationRequests {
             // Another worker was faster with the same request, or nobody knows whether ours was committed. The table does.
             if let result = try await outcome(of: request, userID: userID, in: client) { return Recorded(result: result, isNew: false) }
             throw error
+        } catch let refusal as APIError {
+            // Perhaps refused because the same request, sent before, has had its effect meanwhile.
+            if let result = try await outcome(of: request, userID: userID, in: client) { return Recorded(result: result, isNew: false) }
+            throw refusal
         }
     }
 
@@ -89,6 +93,15 @@ public enum MutationRequests {
         """
         INSERT INTO mutation_requests (session_id, request_id, user_id, result)
         VALUES ($1, $2, $3, $4)
+        """)
+
+    /// Those results of a user's mutations that tell of a person: objects, which profiles are, and neither ids nor null.
+    static let forgetProfiles = Statement(
+        "mutation_requests.forget_profiles",
+        """
+        DELETE FROM mutation_requests
+        WHERE user_id = $1
+          AND result LIKE '{%'
         """)
 
     #if DEBUG

@@ -124,6 +124,7 @@ public enum SessionStore {
         UPDATE sessions
         SET ended_at = now()
         WHERE id = $1 AND ended_at IS NULL
+        RETURNING user_id
         """)
 
     private static let discardTokens = Statement(
@@ -138,7 +139,7 @@ public enum SessionStore {
         """
         UPDATE sessions
         SET ended_at = now()
-        WHERE user_id = $1 AND ended_at IS NULL
+        WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now()
         """)
 
     static let discardTokensOfUser = Statement(

@@ -87,13 +87,6 @@ public enum UserStore {
         try await database.execute(page(id ?? UserID(.lowest), limit)).map(UserRecord.init(row:))
     }
 
-    /// Turns an account into a tombstone that keeps its name, and ends its sessions. One transaction.
-    ///
-    /// The first of the statements' results says by its row count whether there was such an account.
-    public static func removal(of id: UserID) -> [BoundStatement] {
-        [tombstone(id), SessionStore.endAllOfUser(id), SessionStore.discardTokensOfUser(id)]
-    }
-
     private static let byID = Statement("users.find", "SELECT \(UserRecord.columns) FROM users WHERE id = $1")
 
     private static let byEmail = Statement("users.find_by_email", "SELECT \(UserRecord.columns) FROM users WHERE email = $1")
@@ -131,13 +124,5 @@ public enum UserStore {
         WHERE id > $1 AND removed_at IS NULL
         ORDER BY id
         LIMIT $2
-        """)
-
-    private static let tombstone = Statement(
-        "users.remove",
-        """
-        UPDATE users
-        SET removed_at = now(), email = NULL, password_hash = NULL, bio = NULL, avatar_url = NULL
-        WHERE id = $1 AND removed_at IS NULL
         """)
 }

@@ -19,13 +19,8 @@ public final class PrometheusRegistry: MetricsFactory {
     public static let recorderBuckets: [Double] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 10_000, 100_000, 1_000_000]
 
     private let families = Mutex<[String: Family]>([:])
-    private let descriptions = Mutex<[String: Description]>([:])
+    private let descriptions: [String: MetricDescription]
     private let maximumSeries: Int
-
-    private struct Description {
-        var help: String
-        var buckets: [Double]?
-    }
 
     private enum Kind: String {
         case counter, gauge, histogram
@@ -38,19 +33,13 @@ public final class PrometheusRegistry: MetricsFactory {
         var series: [String: any Series] = [:]
     }
 
-    /// - Parameter maximumSeries: of one name. Metrics with further label values share one series, whose labels all say
-    ///   `other`, so that a label taken from outside cannot fill the memory.
-    public init(maximumSeries: Int = 1000) {
-        self.maximumSeries = maximumSeries
-    }
-
-    /// Says what a metric means, on its `# HELP` line.
-    ///
     /// - Parameters:
-    ///   - name: as given to the metric.
-    ///   - buckets: upper bounds for its histograms, ascending, without infinity. Must come before the metric's first use.
-    public func describe(_ name: String, _ help: String, buckets: [Double]? = nil) {
-        descriptions.withLock { $0[name] = Description(help: help, buckets: buckets) }
+    ///   - descriptions: what the metrics mean.
+    ///   - maximumSeries: of one name. Metrics with further label values share one series, whose labels all say `other`, so that a
+    ///     label taken from outside cannot fill the memory.
+    public init(descriptions: [MetricDescription] = MetricCatalog.all, maximumSeries: Int = 1000) {
+        self.descriptions = Dictionary(uniqueKeysWithValues: descriptions.map { ($0.name, $0) })
+        self.maximumSeries = maximumSeries
     }
 
     // MARK: MetricsFactory
@@ -83,13 +72,8 @@ public final class PrometheusRegistry: MetricsFactory {
     ) -> Value {
         var name = PrometheusText.name(label)
         if !name.hasSuffix(suffix) { name += suffix }
-        let description = descriptions.withLock { descriptions in
-            // From now on known by the name on the page.
-            if let description = descriptions.removeValue(forKey: label) { descriptions[name] = description }
-            return descriptions[name]
-        }
         return families.withLock { families in
-            var family = families[name] ?? Family(kind: kind, buckets: description?.buckets ?? buckets)
+            var family = families[name] ?? Family(kind: kind, buckets: descriptions[name]?.buckets ?? buckets)
             precondition(family.kind == kind, "metric \(name) is a \(family.kind.rawValue) and cannot be a \(kind.rawValue) too")
             var labels = PrometheusText.labels(dimensions)
             if family.series[labels] == nil, family.series.count >= maximumSeries {
@@ -119,7 +103,6 @@ public final class PrometheusRegistry: MetricsFactory {
     /// The page's body: families and series in the order of their names, then the process's own figures.
     public func render() -> [UInt8] {
         let families = families.withLock { $0 }
-        let descriptions = descriptions.withLock { $0 }
         var text = PrometheusText()
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
             text.head(name, help: descriptions[name]?.help, type: family.kind.rawValue)

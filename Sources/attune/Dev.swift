@@ -9,7 +9,7 @@ import UnixSignals
 /// `attune dev`
 struct Dev: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs everything: PostgreSQL (unless DATABASE_URL is set), migrations, API and ingestor. Ctrl-C stops it.")
+        abstract: "Runs everything: PostgreSQL (unless DATABASE_URL is set), migrations and all daemons. Ctrl-C stops it.")
 
     @OptionGroup var place: PlaceOptions
     @OptionGroup var stack: StackOptions

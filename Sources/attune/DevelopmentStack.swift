@@ -15,7 +15,7 @@ struct DevelopmentStack: Sendable {
 
     /// Runs until the task is cancelled, and returns when all has stopped: the daemons first, then the cluster.
     func run() async throws {
-        for port in ports + settings.ingest.ports { try await checkPort(port) }
+        for port in ports + settings.ingest.ports + [settings.metricsPort] { try await checkPort(port) }
         let directory = try DataDirectory(settings.dataDirectory)
         if let databaseURL = settings.databaseURL {
             return try await serve(databaseURL.revealed)
@@ -66,6 +66,7 @@ struct DevelopmentStack: Sendable {
         case settings.ingest.syslogPort: ("--ingest-syslog-port", SettingCatalog.ingestSyslogPort.name)
         case settings.ingest.tls?.tcpPort: ("--ingest-tls-tcp-port", SettingCatalog.ingestTLSTCPPort.name)
         case settings.ingest.tls?.syslogPort: ("--ingest-tls-syslog-port", SettingCatalog.ingestTLSSyslogPort.name)
+        case settings.metricsPort: ("--metrics-port", SettingCatalog.metricsPort.name)
         default: ("--port", SettingCatalog.port.name)
         }
     }
@@ -79,7 +80,9 @@ struct DevelopmentStack: Sendable {
             if !applied.isEmpty { Terminal.note("applied \(applied.count) migrations, up to \(applied.last!.fileName)") }
             let accounts = try Database.accounts(on: client, settings: settings, siteURL: siteURL)
             try await makeAdministrator(accounts)
-            try await runDaemons(connectionString, accounts: accounts)
+            let demo = isDemo ? Demo(accounts: accounts, site: settings.localURL) : nil
+            try await demo?.addHistory(to: client)
+            try await runDaemons(connectionString, demo: demo)
         }
     }
 
@@ -99,13 +102,14 @@ struct DevelopmentStack: Sendable {
             password: .init(new: password, path: SettingCatalog.adminPassword.name))
     }
 
-    private func runDaemons(_ connectionString: String, accounts: Accounts) async throws {
+    private func runDaemons(_ connectionString: String, demo: Demo?) async throws {
         let environment = daemonEnvironment(connectionString)
         var daemons = try ports.map { port in
             let worker = [SettingCatalog.port.name: String(port), SettingCatalog.siteURL.name: siteURL]
             return try daemon("attune-api", name: "api:\(port)", port: port, environment.merging(worker) { $1 })
         }
         daemons.append(try daemon("attune-ingest", name: "ingest", port: settings.ingest.httpPort, environment))
+        daemons.append(try daemon("attune-metrics", name: "metrics", port: settings.metricsPort, environment))
         try await withThrowingTaskGroup { [daemons] group in
             for (process, _) in daemons { group.addTask { try await process.run() } }
             group.addTask {
@@ -113,13 +117,12 @@ struct DevelopmentStack: Sendable {
                     try await LocalRequest(host: settings.host, port: port).waitUntilReady()
                     process.markReady()
                 }
-                if isDemo {
-                    try await Demo(accounts: accounts, api: LocalRequest(host: settings.host, port: settings.port)).seed()
-                }
+                try await demo?.talk(over: LocalRequest(host: settings.host, port: settings.port))
                 Terminal.print("Attune is ready: \(settings.localURL)")
             }
             do {
-                try await group.waitForAll()
+                // As soon as one fails. (`waitForAll` would wait for the others first.)
+                while try await group.next() != nil {}
             } catch {
                 // The first error is the reason; what follows from stopping the others is not.
                 group.cancelAll()

@@ -10,8 +10,8 @@ struct Token: AsyncParsableCommand {
     @Argument(help: "The account's e-mail address.") var email: String
 
     func run() async throws {
-        try await place.withUser(email) { accounts, id in
-            Terminal.print(try await accounts.issueTokens(for: id).token)
+        try await place.withUser(email) { accounts, user in
+            Terminal.print(try await accounts.issueTokens(for: user.id).token)
         }
     }
 }

@@ -8,7 +8,10 @@ import Store
 /// `attune user`
 struct User: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Looks after accounts.", subcommands: [Create.self, Promote.self, Demote.self, Remove.self, List.self])
+        abstract: "Looks after accounts.",
+        subcommands: [
+            Create.self, Promote.self, Demote.self, Remove.self, List.self, Sessions.self, SignOut.self,
+        ])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -46,7 +49,7 @@ struct User: AsyncParsableCommand {
         @OptionGroup var place: PlaceOptions
         @Argument var email: String
 
-        func run() async throws { try await place.withUser(email) { try await $0.setRole(.admin, of: $1) } }
+        func run() async throws { try await place.withUser(email) { try await $0.setRole(.admin, of: $1.id) } }
     }
 
     struct Demote: AsyncParsableCommand {
@@ -55,17 +58,35 @@ struct User: AsyncParsableCommand {
         @OptionGroup var place: PlaceOptions
         @Argument var email: String
 
-        func run() async throws { try await place.withUser(email) { try await $0.setRole(.user, of: $1) } }
+        func run() async throws { try await place.withUser(email) { try await $0.setRole(.user, of: $1.id) } }
     }
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Removes an account and ends its sessions. Its messages stay for those who wrote with it.")
+            abstract: "Removes an account for good: its sessions end, and its messages stay for those who wrote with it.",
+            discussion: "Asks before it does so, unless standard input is no terminal.")
 
         @OptionGroup var place: PlaceOptions
         @Argument var email: String
+        @Flag(help: "Do not ask.") var yes = false
 
-        func run() async throws { try await place.withUser(email) { try await $0.removeUser($1) } }
+        func run() async throws {
+            try await place.withUser(email) { accounts, user in
+                guard yes || isatty(STDIN_FILENO) != 1 || Self.confirms(user) else {
+                    throw DevelopmentError("nothing was removed")
+                }
+                try await accounts.removeUser(user.id)
+            }
+        }
+
+        private static func confirms(_ user: UserRecord) -> Bool {
+            Terminal.note(
+                """
+                \(user.name) (\(user.email ?? "-"), \(user.role.rawValue)) will be signed out everywhere. Name, address, profile and \
+                password are deleted for good; others keep what they wrote to each other. Remove the account? [y/N]
+                """)
+            return ["y", "yes"].contains(readLine()?.trimmingBlanks().lowercased())
+        }
     }
 
     struct List: AsyncParsableCommand {
@@ -102,13 +123,13 @@ extension EmailAddress {
 
 extension PlaceOptions {
     /// Runs `body` with the account of that address.
-    func withUser(_ email: String, _ body: (Accounts, UserID) async throws -> Void) async throws {
+    func withUser(_ email: String, _ body: (Accounts, UserRecord) async throws -> Void) async throws {
         try await withAccounts { accounts in
             let address = try EmailAddress(email, path: "email")
             guard let user = try await accounts.user(address) else {
                 throw DevelopmentError("there is no account \(address.text); 'attune user list' shows them all")
             }
-            try await body(accounts, user.id)
+            try await body(accounts, user)
         }
     }
 }

@@ -52,6 +52,14 @@ struct AccessMatrixTests {
         "users:search": Row(anonymous: "unauthorized") { _ in ["query": "o"] },
         "security:getSecurityEvents": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
         "security:getEventStats": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
+        "admin:getSystemMetrics": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
+        "admin:getUserAnalytics": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden") {
+            _ in ["timeframe": "week"]
+        },
+        "admin:listUsers": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden"),
+        "admin:removeUser": Row(anonymous: "unauthorized", stranger: "forbidden", participant: "forbidden", owner: "forbidden") {
+            ["userId": "\($0.leaver.id)"]
+        },
     ]
 
     /// What a bad token comes to over HTTP, instead of a call.

@@ -19,6 +19,8 @@ struct Scene: Sendable {
     let admin: TestUser
     /// Has nothing to do with anybody.
     let bystander: TestUser
+    /// Is there to be removed.
+    let leaver: TestUser
     let removed: TestUser
     let conversation: ConversationID
     let received: MessageID
@@ -32,6 +34,7 @@ struct Scene: Sendable {
         stranger = try await worker.signUp("Stella Stranger")
         admin = try await worker.signUp("Ada Admin", role: .admin)
         bystander = try await worker.signUp("Bruno Bystander")
+        leaver = try await worker.signUp("Lena Leaver")
         removed = try await worker.signUp("Rolf Removed")
         try await worker.accounts.removeUser(removed.id)
         received = try await worker.send("hello", from: participant, to: owner)

@@ -115,6 +115,7 @@ import Wire
             let accounts = fixture.accounts
             let email = try EmailAddress("ana@example.org", path: "")
             let name = try DisplayName("Ana", path: "")
+            try await fixture.run("INSERT INTO users (email, name, role) VALUES ('olga@example.org', 'Olga', 'admin')")
             let user = try await accounts.createUser(email: email, name: name, password: nil)
             await #expect(throws: APIError.self) { try await accounts.createUser(email: email, name: name, password: nil) }
             try await accounts.setRole(.admin, of: user)

@@ -1,5 +1,6 @@
 import Development
 import Foundation
+import StackTestSupport
 import Testing
 import TestSupport
 import Wire

@@ -1,5 +1,6 @@
 import Development
 import Foundation
+import StackTestSupport
 import TestSupport
 import Testing
 import Wire
@@ -83,7 +84,7 @@ struct Person {
         return try #require(answer["value"]?.stringValue, "\(answer)")
     }
 
-    /// The id of the only conversation.
+    /// The id of the conversation with the newest message.
     func conversation(at url: String) async throws -> String {
         let answer = try await PythonClient.call(url, token: token, .query, "messages:listConversations", "{}")
         return try #require(answer["value"]?["page"]?.arrayValue?.first?["_id"]?.stringValue, "\(answer)")

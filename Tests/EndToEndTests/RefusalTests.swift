@@ -1,6 +1,7 @@
 import Development
 import Foundation
 import Postgres
+import StackTestSupport
 import Testing
 import TestSupport
 
@@ -33,10 +34,10 @@ struct RefusalTests {
         _ = try await client.write(insert())
     }
 
-    @Test("a newer one: the stack and the worker refuse to start, and say what helps", .scratchDatabase, .timeLimit(.minutes(3)))
+    @Test("a newer one: the stack and its daemons refuse to start, and say what helps", .scratchDatabase, .timeLimit(.minutes(3)))
     func newer() async throws {
         try await addMigrationOfTheFuture()
-        for (program, arguments) in [(BuiltProgram.attune, ["dev"]), (BuiltProgram.api, [])] {
+        for (program, arguments) in [(BuiltProgram.attune, ["dev"]), (BuiltProgram.api, []), (BuiltProgram.metrics, [])] {
             let output = try await refusal(program, arguments)
             #expect(output.contains("newer than this program"), "\(output)")
             #expect(output.contains("9999_invent_teleporting.sql"))
@@ -44,10 +45,12 @@ struct RefusalTests {
         }
     }
 
-    @Test("an older one: the worker refuses to start, and says what helps", .scratchDatabase(.empty), .timeLimit(.minutes(3)))
+    @Test("an older one: the daemons refuse to start, and say what helps", .scratchDatabase(.empty), .timeLimit(.minutes(3)))
     func older() async throws {
-        let output = try await refusal(BuiltProgram.api)
-        #expect(output.contains("older than this program"), "\(output)")
-        #expect(output.contains("attune-migrate up"))
+        for program in [BuiltProgram.api, BuiltProgram.metrics] {
+            let output = try await refusal(program)
+            #expect(output.contains("older than this program"), "\(output)")
+            #expect(output.contains("attune-migrate up"))
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Development
 import Foundation
+import StackTestSupport
 import Testing
 import TestSupport
 import Wire
@@ -116,7 +117,7 @@ struct RunningStackTests {
     func script() throws {
         let calls = try String(contentsOfFile: try Stack.shared.place.root + "/tools/calls", encoding: .utf8)
         let products = calls.matches(of: /build .*--configuration debug --product (\S+)/).map { String($0.1) }
-        #expect(products == ["attune", "attune-api", "attune-ingest", "attune-migrate"])
+        #expect(products == ["attune", "attune-api", "attune-ingest", "attune-metrics", "attune-migrate"])
     }
 
     @Test("the administrator of the settings is there", .timeLimit(.minutes(1)))
@@ -134,12 +135,21 @@ struct RunningStackTests {
         let lines = stack.program.lines
         let first = try #require(lines.firstIndex { $0.hasPrefix("Demo accounts, password ") })
         let password = try #require(lines[first].firstMatch(of: /password (\S+):/)).1
-        let email = try #require(lines[first + 1].firstMatch(of: /(\S+@\S+)/)).1
-        let person = try await Person.signIn(String(email), password: String(password), at: stack.url)
-        let conversation = try await person.conversation(at: stack.url)
-        let messages = try await PythonClient.call(
-            stack.url, token: person.token, .query, "messages:list", #"{"conversationId": "\#(conversation)"}"#)
-        #expect(messages["value"]?["page"]?.arrayValue?.count == 4)
+        var roles: [String] = []
+        for line in lines[(first + 1)...(first + 3)] {
+            let email = try #require(line.firstMatch(of: /(\S+@\S+)/)).1
+            let person = try await Person.signIn(String(email), password: String(password), at: stack.url)
+            let user = try await PythonClient.call(stack.url, token: person.token, .query, "auth:getCurrentUser", "{}")
+            roles.append(user["value"]?["accountType"]?.stringValue ?? user["value"]?["role"]?.stringValue ?? "")
+            // The two people's conversation is everybody's latest.
+            guard line != lines[first + 3] else { continue }
+            let conversation = try await person.conversation(at: stack.url)
+            let messages = try await PythonClient.call(
+                stack.url, token: person.token, .query, "messages:list", #"{"conversationId": "\#(conversation)"}"#)
+            #expect(messages["value"]?["page"]?.arrayValue?.count == 4)
+        }
+        #expect(roles == ["therapist", "client", "admin"])
+        for page in ["/chat", "/admin"] { #expect(lines[first...].contains { $0.hasSuffix(stack.url + page) }) }
     }
 
     @Test("a new signing key is taken up without a restart, and the old tokens stay good", .timeLimit(.minutes(2)))
@@ -193,7 +203,7 @@ struct RunningStackTests {
             // A normal user may not be able to enter the folder of the build.
             let programs = place.root + "/programs"
             try FileManager.default.createDirectory(atPath: programs, withIntermediateDirectories: false)
-            for program in [BuiltProgram.attune, BuiltProgram.api, BuiltProgram.ingest] {
+            for program in [BuiltProgram.attune, BuiltProgram.api, BuiltProgram.ingest, BuiltProgram.metrics] {
                 try FileManager.default.copyItem(
                     atPath: program, toPath: programs + "/" + URL(fileURLWithPath: program).lastPathComponent)
             }

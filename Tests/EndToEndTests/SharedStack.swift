@@ -1,4 +1,5 @@
 import Foundation
+import StackTestSupport
 import Testing
 
 /// Gives a suite one stack, which its tests share: two workers, demo accounts and an administrator, started with

@@ -158,15 +158,13 @@ struct FeedTests {
         var published: [String: Set<String>] = [:]
         for row in rows { published[try row.decode(0, as: String.self), default: []].insert(try row.decode(1, as: String.self)) }
         var expected: [String: Set<String>] = [:]
-        // Tables without keys are announced by their writers, whole.
-        for table in FeedTable.allCases where !table.keys.isEmpty {
-            expected[table.rawValue] = Set(table.keys.map(\.rawValue))
-        }
+        for table in FeedTable.allCases { expected[table.rawValue] = Set(table.keys.map(\.rawValue)) }
         for (table, columns) in expected {
             let missing = columns.subtracting(published[table] ?? [])
             #expect(missing.isEmpty, "\(table) does not publish all its keys")
         }
-        #expect(Set(published.keys) == Set(expected.keys))
+        // Tables with many changes are not published: their triggers announce them as a whole.
+        #expect(Set(published.keys).union(["security_events", "user_activity"]) == Set(expected.keys))
     }
 }
 

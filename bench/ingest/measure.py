@@ -22,7 +22,6 @@ import concurrent.futures
 import http.client
 import json
 import os
-import pathlib
 import random
 import shutil
 import socket
@@ -31,36 +30,16 @@ import subprocess
 import time
 
 import events as realistic
-from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port, processor
+from throwaway import RELEASE, ROOT, Cluster, Process, answer, folder, free_port, peak_memory, processor, processor_seconds
 
 HERE = ROOT / "bench/ingest"
 SEED = 20261123
-TICKS = os.sysconf("SC_CLK_TCK")
 CHUNK = 1000
 CONTESTANTS = {
     "a": "psql \\copy", "b": "rsyslog, ompgsql", "c": "HTTP, NDJSON", "d": "TCP, NDJSON", "e": "TCP, syslog",
     "f": "HTTP, PostgreSQL away"}
 
 Turn = collections.namedtuple("Turn", "events seconds postgres contestant memory")
-
-
-def processor_seconds(pid):
-    """What a process and its children that have ended have used."""
-    try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except FileNotFoundError:
-        return 0
-    return sum(int(field) for field in fields[11:15]) / TICKS
-
-
-def children(pid):
-    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()]
-
-
-def peak_memory(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 class Bench:
@@ -96,10 +75,6 @@ class Bench:
         lines = [realistic.syslog(event).encode() for event in made]
         self.syslog = [b"".join(lines[start:start + CHUNK]) for start in range(0, count, CHUNK)]
 
-    def postgres_seconds(self):
-        pid = self.cluster.process.child.pid
-        return processor_seconds(pid) + sum(processor_seconds(child) for child in children(pid))
-
     def empty(self):
         self.cluster.psql(
             "--command", "TRUNCATE security_events, security_event_keys, security_event_totals, security_event_hours, syslog_lines")
@@ -107,7 +82,7 @@ class Bench:
 
     def turn(self, contestant, count):
         self.empty()
-        postgres = self.postgres_seconds()
+        postgres = self.cluster.processor_seconds()
         if contestant == "a":
             started = time.monotonic()
             psql = subprocess.Popen(
@@ -127,7 +102,7 @@ class Bench:
         rows = int(self.cluster.query(f"SELECT count(*) FROM {'syslog_lines' if contestant == 'b' else 'security_events'}"))
         if contestant not in "bf" and rows < count:
             raise SystemExit(f"({contestant}): {rows} rows of {count}")
-        return Turn(count, seconds, self.postgres_seconds() - postgres, own, memory)
+        return Turn(count, seconds, self.cluster.processor_seconds() - postgres, own, memory)
 
     # (c) to (e)
 

@@ -10,6 +10,7 @@ SET LOCAL timezone = 'UTC';
 -- The foreign keys are looked at in the end, all at once.
 SET LOCAL session_replication_role = replica;
 SET LOCAL work_mem = '256MB';
+SET LOCAL jit = off;
 SELECT setseed(0.5) \g /dev/null
 
 CREATE FUNCTION pg_temp.id(number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
@@ -19,12 +20,6 @@ $$;
 -- One who was there before client n.
 CREATE FUNCTION pg_temp.therapist(client bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT (hashint8(client)::bigint + 2147483648) % ((client - 1) / 20 + 1) * 20 + 1
-$$;
-
--- A value as histograms keep it: the lowest of those that are the same to two digits.
-CREATE FUNCTION pg_temp.two_digits(value double precision) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT value::bigint / step * step
-    FROM CAST(greatest(1, 2 ^ (floor(log(2, greatest(value, 1)::numeric)) - 7)) AS bigint) AS step
 $$;
 
 -- The year's hours, from 0; how many users there were by then; which part of the year's activity lies before the hour, and before
@@ -121,37 +116,40 @@ SELECT session_id, user_id, min(first_at), min(first_at) + interval '60 days'
 FROM session_activity
 GROUP BY 1, 2;
 
--- By the hour, and of the last two days every five seconds; twenty calls for each visit.
-INSERT INTO function_calls (worker_id, report, function, recorded_at, calls, failed_calls, microseconds, durations, counts)
-SELECT pg_temp.id(worker), floor(date_part('epoch', recorded_at) / 5), function, recorded_at, calls, (random() < calls / 1e5)::int,
-    microseconds, durations, counts
+-- How long the calls of each function take, each part of them; in microseconds to two digits, as histograms keep them.
+CREATE TEMPORARY TABLE response_times ON COMMIT DROP AS
+SELECT function, rate * share AS part, duration / step * step AS duration
 FROM (
-    SELECT 0 AS worker, starts_at + interval '1 hour' AS recorded_at, (part_until - part_before) * 20 * :visits AS rate
-    FROM hours
-    WHERE hour < 8760 - 48
-    UNION ALL
-    SELECT 1, starts_at + slot * interval '5 seconds', (part_until - part_before) * 20 * :visits / 720
-    FROM hours
-    CROSS JOIN generate_series(1, 720) AS slot
-    WHERE hour >= 8760 - 48
-) AS reports
-CROSS JOIN (
     VALUES ('messages:list', 0.3, 900), ('messages:send', 0.1, 2500), ('messages:listConversations', 0.2, 1500),
         ('messages:markAsRead', 0.12, 1800), ('users:getProfile', 0.08, 500), ('auth:getCurrentUser', 0.16, 300),
         ('users:search', 0.02, 6000), ('auth:signIn', 0.02, 60000)
-) AS functions (function, part, usual)
-CROSS JOIN LATERAL (
-    SELECT array_agg(duration ORDER BY duration) AS durations, array_agg(count ORDER BY duration) AS counts, sum(count) AS calls,
-        sum(duration * count) AS microseconds
+) AS functions (function, rate, usual)
+CROSS JOIN (
+    VALUES (0.6, 0.1), (0.8, 0.25), (1, 0.25), (1.3, 0.2), (1.9, 0.1), (3, 0.05), (5, 0.03), (11, 0.015), (40, 0.005)
+) AS distribution (factor, share)
+CROSS JOIN LATERAL (SELECT (usual * factor)::bigint AS duration) AS exact
+CROSS JOIN LATERAL (SELECT greatest(1, 2 ^ (floor(log(2, duration)) - 7))::bigint AS step) AS steps;
+
+-- By the hour, and of the last two days every five seconds; twenty calls for each visit.
+INSERT INTO function_calls (worker_id, report, function, recorded_at, calls, failed_calls, microseconds, durations, counts)
+SELECT pg_temp.id(worker), floor(date_part('epoch', recorded_at) / 5), function, recorded_at, sum(count),
+    (random() < sum(count) / 1e5)::int, sum(duration * count), array_agg(duration ORDER BY duration), array_agg(count ORDER BY duration)
+FROM (
+    SELECT worker, recorded_at, function, duration, floor(rate * part + random())::bigint AS count
     FROM (
-        SELECT pg_temp.two_digits(usual * factor) AS duration, floor(rate * part * share + random())::bigint AS count
-        FROM (
-            VALUES (0.6, 0.1), (0.8, 0.25), (1, 0.25), (1.3, 0.2), (1.9, 0.1), (3, 0.05), (5, 0.03), (11, 0.015), (40, 0.005)
-        ) AS distribution (factor, share)
-    ) AS durations
-    WHERE count > 0
-) AS histogram
-WHERE calls > 0;
+        SELECT 0 AS worker, starts_at + interval '1 hour' AS recorded_at, (part_until - part_before) * 20 * :visits AS rate
+        FROM hours
+        WHERE hour < 8760 - 48
+        UNION ALL
+        SELECT 1, starts_at + slot * interval '5 seconds', (part_until - part_before) * 20 * :visits / 720
+        FROM hours
+        CROSS JOIN generate_series(1, 720) AS slot
+        WHERE hour >= 8760 - 48
+    ) AS reports
+    CROSS JOIN response_times
+) AS calls
+WHERE count > 0
+GROUP BY worker, recorded_at, function;
 
 SELECT make_security_events_partition(now() - month * interval '1 month') FROM generate_series(0, 12) AS month \g /dev/null
 INSERT INTO security_events (occurred_at, type, severity, user_id, ip, metadata)

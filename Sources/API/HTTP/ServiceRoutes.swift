@@ -2,8 +2,8 @@ import Accounts
 import HTTPTypes
 import Hummingbird
 import Live
-import NIOCore
 import Postgres
+import Status
 import Telemetry
 import Wire
 
@@ -23,13 +23,7 @@ struct ServiceRoutes: Sendable {
         router.get("instance_version") { _, _ in Response(text: "attune-\(attuneVersion)") }
         router.get("instance_name") { _, _ in Response(text: "attune") }
         router.post("api/debug_event") { _, _ in Response(status: .ok) }
-        router.get("health/live") { _, _ in Response(text: "live\n") }
-        router.get("health/ready") { _, _ in try await ready() }
-        router.get("metrics") { _, _ in
-            Response(
-                status: .ok, headers: [.contentType: PrometheusRegistry.contentType],
-                body: .init(byteBuffer: ByteBuffer(bytes: metrics.render())))
-        }
+        StatusPages(metrics: metrics) { await report() }.add(to: router)
         router.get(".well-known/openid-configuration") { _, _ in document(accounts.discoveryDocument) }
         router.get(".well-known/jwks.json") { _, _ in document(accounts.keys.keySetDocument) }
     }
@@ -45,34 +39,24 @@ struct ServiceRoutes: Sendable {
     /// 200 while requests and live queries are answered. The body says how changes are heard of: `connected` (each commit),
     /// `polling` (a snapshot now and then) or `connecting` (for a moment not at all); and what became of the security events of this
     /// worker (null: it has no spool, and reports none).
-    private func ready() async throws -> Response {
+    private func report() async -> ReadinessReport {
         let status = await live.status
         let databaseAnswers = (try? await database.read(Self.probe())) != nil
-        let isReady = databaseAnswers && !readiness.isDraining
-        return Response(
-            status: isReady ? .ok : .serviceUnavailable,
-            json: JSONWriter.bytes { writer in
-                writer.beginObject()
-                writer.key("ready")
-                writer.bool(isReady)
-                writer.key("database")
-                writer.bool(databaseAnswers)
-                writer.key("feed")
-                writer.string(status.feed)
-                writer.key("draining")
-                writer.bool(readiness.isDraining)
-                writer.key("sockets")
-                writer.integer(status.sockets)
-                writer.key("liveQueries")
-                writer.integer(status.queries)
-                writer.key("events")
-                if let events { events.writeState(to: &writer) } else { writer.null() }
-                writer.endObject()
-            })
+        return ReadinessReport(isReady: databaseAnswers && !readiness.isDraining) { writer in
+            writer.field("database")
+            writer.bool(databaseAnswers)
+            writer.field("feed")
+            writer.string(status.feed)
+            writer.field("draining")
+            writer.bool(readiness.isDraining)
+            writer.field("sockets")
+            writer.integer(status.sockets)
+            writer.field("liveQueries")
+            writer.integer(status.queries)
+            writer.field("events")
+            if let events { events.writeState(to: &writer) } else { writer.null() }
+        }
     }
 
     private static let probe = Statement("health.probe", "SELECT 1")
 }
-
-/// The version of this program, shown to whoever asks.
-public let attuneVersion = "0.1.0"

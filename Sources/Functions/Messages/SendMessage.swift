@@ -45,7 +45,7 @@ enum SendMessage {
             return try row.decode(0)
         }
         guard try await transaction.execute(findRecipient(recipientID)).first != nil else {
-            throw APIError.notFound("There is no such user.")
+            throw APIError.notFound("There is no such user, or no longer.")
         }
         _ = try await transaction.execute(createConversation(senderID, recipientID))
         if let row = try await transaction.execute(insert(senderID, recipientID, content, clientMessageID)).first {
@@ -53,7 +53,7 @@ enum SendMessage {
         }
         // The same clientMessageId was committed by another request just now.
         guard let clientMessageID, let row = try await transaction.execute(findRepeated(senderID, clientMessageID)).first else {
-            throw APIError.notFound("There is no such user.")
+            throw APIError.notFound("There is no such user, or no longer.")
         }
         return try row.decode(0)
     }

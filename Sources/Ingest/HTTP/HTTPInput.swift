@@ -4,6 +4,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import ServiceLifecycle
+import Status
 
 /// Takes events over HTTP, and answers what is asked about the daemon itself.
 struct HTTPInput: Service {
@@ -12,12 +13,12 @@ struct HTTPInput: Service {
     /// - Parameter onListening: called with the port when connections are accepted.
     init(
         host: String, port: Int, limits: RequestLimits = RequestLimits(), intake: Intake, token: IngestToken, budget: ByteBudget,
-        status: StatusRoutes, logger: Logger, onListening: @escaping @Sendable (Int) -> Void
+        pages: StatusPages, logger: Logger, onListening: @escaping @Sendable (Int) -> Void
     ) {
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: FailureForm())
         EventRoutes(intake: intake, token: token, bodies: IncomingBodies(limits: limits, budget: budget)).add(to: router)
-        status.add(to: router)
+        pages.add(to: router)
         let connections = HTTPConnections(maximum: limits.connections)
         // Hummingbird's own messages are about single requests.
         var serverLogger = logger

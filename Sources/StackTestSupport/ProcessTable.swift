@@ -1,17 +1,17 @@
 import Foundation
 
 /// The processes of this machine, from `/proc`.
-enum ProcessTable {
+public enum ProcessTable {
     /// A process for good: ids are given away again, and the time of the start tells their owners apart.
-    struct Entry: Hashable {
-        let id: pid_t
+    public struct Entry: Hashable, Sendable {
+        public let id: pid_t
         let startedAt: String
         fileprivate let parent: pid_t
         fileprivate let isZombie: Bool
     }
 
     /// The process and all that descend from it.
-    static func family(of root: pid_t) -> Set<Entry> {
+    public static func family(of root: pid_t) -> Set<Entry> {
         let all = entries()
         var family = Set(all.filter { $0.id == root })
         while true {
@@ -23,7 +23,7 @@ enum ProcessTable {
     }
 
     /// Those of them that still run. Zombies do not: they wait for somebody else to take note of their end.
-    static func running(_ processes: Set<Entry>) -> [pid_t] {
+    public static func running(_ processes: Set<Entry>) -> [pid_t] {
         processes.compactMap { process in
             guard let now = entry(process.id), now.startedAt == process.startedAt, !now.isZombie else { return nil }
             return process.id

@@ -5,8 +5,8 @@ import TestSupport
 import Wire
 
 /// A program that a test has started, and the lines that it has written so far.
-final class Program: Sendable {
-    let child: ChildProcess
+public final class Program: Sendable {
+    public let child: ChildProcess
     private let written: Lines
 
     private final class Lines: Sendable {
@@ -24,7 +24,7 @@ final class Program: Sendable {
         var records: [JSON] { all.withLock { $0.records } }
     }
 
-    static func start(
+    public static func start(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = ProcessInfo.processInfo.environment,
         user: String? = nil
     ) async throws -> Program {
@@ -40,18 +40,18 @@ final class Program: Sendable {
         self.written = written
     }
 
-    var lines: [String] { written.texts }
+    public var lines: [String] { written.texts }
 
     /// The lines that are JSON objects, of at most 64 KiB each; whatever else the program says is left out.
-    var records: [JSON] { written.records }
+    public var records: [JSON] { written.records }
 
     /// Waits for a line that begins with `prefix`. Throws what the program has written when it ends instead.
-    func waitForLine(_ prefix: String) async throws {
+    public func waitForLine(_ prefix: String) async throws {
         try await wait("a line '\(prefix)…'") { lines.contains { $0.hasPrefix(prefix) } }
     }
 
     /// Waits until `condition` holds. Throws what the program has written when it ends instead, or does not get there.
-    func wait(_ what: String, _ condition: () throws -> Bool) async throws {
+    public func wait(_ what: String, _ condition: () throws -> Bool) async throws {
         do {
             try await eventually(what) {
                 let isOver = child.hasEnded
@@ -67,7 +67,7 @@ final class Program: Sendable {
     }
 
     /// Kills it, unless it has ended, and waits for its end.
-    func end() async {
+    public func end() async {
         child.send(SIGKILL)
         _ = await child.wait()
     }
@@ -77,9 +77,10 @@ final class Program: Sendable {
     }
 }
 
-struct WaitedInVain: Error, CustomStringConvertible {
+/// What a test waited for in vain, and what the program has written last.
+public struct WaitedInVain: Error, CustomStringConvertible {
     let what: String
     let reason: String
     let lastLines: [String]
-    var description: String { "no \(what): \(reason)\n\(lastLines.joined(separator: "\n"))" }
+    public var description: String { "no \(what): \(reason)\n\(lastLines.joined(separator: "\n"))" }
 }

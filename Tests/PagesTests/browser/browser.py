@@ -1,1 +1,0 @@
-# Drives the pages in headless Chromium; see PagesTests.swift.
