@@ -90,7 +90,7 @@ let package = Package(
             dependencies: [
                 "Telemetry", "Wire", hummingbird, hummingbirdCore, httpTypes, nioCore, lifecycle, logging,
             ]),
-        .target(name: "Pages", exclude: ["site"], plugins: ["EmbedPages"]),
+        .target(name: "Pages", dependencies: [crypto], exclude: ["site"], plugins: ["EmbedPages"]),
         .target(
             name: "API",
             dependencies: [
@@ -159,7 +159,7 @@ let package = Package(
         .executableTarget(
             name: "attune",
             dependencies: [
-                "Schema", "Settings", "Telemetry", "Postgres", "Accounts", "Store", "Domain", "Development",
+                "Schema", "Settings", "Telemetry", "Postgres", "Accounts", "Aggregation", "Store", "Domain", "Development",
                 argumentParser, logging, unixSignals,
             ]),
 

@@ -52,6 +52,7 @@ public struct APIServer: Service {
         ServiceRoutes(
             accounts: accounts, live: live, database: database, events: events, metrics: metrics, readiness: readiness
         ).add(to: router)
+        PageRoutes().add(to: router)
 
         // Hummingbird's own messages are about requests, of which we count the outcomes ourselves.
         var serverLogger = logger

@@ -6,6 +6,7 @@ import Postgres
 import Reporting
 import ServiceLifecycle
 import Spool
+import Usage
 import Wire
 
 /// How the worker's own security events get into the table: a report goes into a spool on the disk, which costs the caller one
@@ -24,19 +25,22 @@ struct EventPath: Sendable {
     ///   - port: names the spool. If another process has that one, it is one with a name of its own; any daemon of the data folder
     ///     brings to PostgreSQL what is left in it one day.
     ///   - budget: bytes on disk.
-    ///   - database: for the delivery alone.
+    ///   - database: two connections of its leases are used.
     init(
         dataFolder: String, port: Int, budget: Int, database: PostgresClient, logger: Logger
     ) throws(SpoolError) {
         let spool = try Self.openSpool(SpoolFolders(dataFolder: dataFolder).api(port: port), budget: budget, logger: logger)
         let delivery = EventDelivery(spool, client: database, logger: logger)
-        let source = "attune:api/\(Self.hostName)/\(port)"
+        let source = "attune:api/\(HostLoad.hostName)/\(port)"
         let reporter = SpooledReporter(Intake(spool), source: source, logger: logger)
         log = SecurityLog(source: source, reporter: reporter)
         self.spool = spool
         self.delivery = delivery
         services = [delivery, LastDelivery(ledger: spool.ledger), reporter, LogService(log: log)]
     }
+
+    /// Brings the gauges of the spool up to date.
+    func publishMetrics() { delivery.publishMetrics() }
 
     /// For the health page: `{"storing": true, "ledger": {…}}`, or why nothing is stored at the moment.
     func writeState(to writer: inout JSONWriter) {
@@ -65,12 +69,6 @@ struct EventPath: Sendable {
                 attempt += 1
             }
         }
-    }
-
-    private static var hostName: String {
-        var name = [CChar](repeating: 0, count: 256)
-        guard gethostname(&name, name.count - 1) == 0 else { return "unknown" }
-        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }
 

@@ -9,6 +9,7 @@ import Schema
 import ServiceLifecycle
 import Store
 import Telemetry
+import Usage
 
 /// An API worker: everything that one `attune-api` process runs, put together.
 public struct Worker: Service {
@@ -29,6 +30,8 @@ public struct Worker: Service {
         public var newAccountsPerHour = 200
         /// For security events that PostgreSQL does not have yet, in bytes on the disk. Further ones are lost, and counted.
         public var spoolBudget = 256 << 20
+        /// How often it is stored what clients have called.
+        public var usagePeriod: Duration = .seconds(5)
         public var live = LiveQueries.Configuration()
 
         public init(server: APIServer.Configuration, siteURL: String, dataFolder: String, connectionString: String) {
@@ -64,21 +67,24 @@ public struct Worker: Service {
         // starve each other.
         let tickDatabase = client("ticks", leases: 2)
         let snapshotDatabase = client("snapshots", leases: 8)
-        let eventDatabase = client("events", leases: 2)
-        databases = [database, tickDatabase, snapshotDatabase, eventDatabase]
+        // So do reports that wait for a lock.
+        let reportDatabase = client("reports", leases: 3)
+        databases = [database, tickDatabase, snapshotDatabase, reportDatabase]
         migrator = Migrator(client: database, logger: logger)
 
-        let events = Self.openEvents(configuration, database: eventDatabase, logger: logger)
+        let events = Self.openEvents(configuration, database: reportDatabase, logger: logger)
         self.events = events
+        if let events { metrics.beforeRendering(events.publishMetrics) }
 
         var accountsConfiguration = Accounts.Configuration(issuer: configuration.siteURL)
         accountsConfiguration.newAccountsPerHour = configuration.newAccountsPerHour
         let keys = try SigningKeys(dataFolder: configuration.dataFolder)
         let accounts = Accounts(
             database: database, keys: keys, configuration: accountsConfiguration, events: events?.log, logger: logger)
+        let usage = UsageMeter()
         let runner = FunctionRunner(
             functions: functions, database: database, accounts: accounts, cursorSecret: keys.cursorSecret,
-            events: events?.log, logger: logger)
+            events: events?.log, usage: usage, logger: logger)
         let feedConnection = ConnectionSettings(
             connectionString: configuration.feedConnectionString ?? configuration.connectionString,
             applicationName: "attune-api feed")
@@ -92,7 +98,9 @@ public struct Worker: Service {
             configuration: configuration.server, runner: runner, accounts: accounts, live: live,
             snapshots: HeldSnapshots(database: snapshotDatabase, logger: logger), database: database, events: events,
             metrics: metrics, logger: logger, onRunning: onRunning)
+        // They end in reverse order: when the last calls are reported, the server has answered them.
         services = (events?.services ?? []) + [
+            UsageReporting(meter: usage, database: reportDatabase, period: configuration.usagePeriod, logger: logger),
             LiveService(live: live), HousekeepingService(database: database, logger: logger),
             KeyReloadService(keys: keys, logger: logger), server,
         ]

@@ -15,7 +15,9 @@ public enum AccountRemoval {
         let administrators = try await UserStore.lockAdministrators(in: transaction)
         if let administrator {
             // Perhaps somebody else has removed or demoted the caller just now.
-            guard administrators.contains(administrator.userID) else { throw APIError.forbidden("Only administrators may do this.") }
+            guard administrators.contains(administrator.userID) else {
+                throw APIError.forbidden("Only administrators may do this.")
+            }
             guard administrator.userID != userID else {
                 throw APIError.conflict("You cannot remove your own account. Ask another administrator, or the operator.")
             }
@@ -44,7 +46,8 @@ public enum AccountRemoval {
     private static func event(of userID: UserID, by administrator: Principal?) -> BoundStatement {
         guard let administrator else {
             return SecurityEventStore.insertion(
-                SecurityEventType.userDeleted, .medium, "The operator removed the account.", user: userID, source: "attune:operator")
+                SecurityEventType.userDeleted, .medium, "The operator removed the account.", user: userID,
+                source: "attune:operator")
         }
         let context = JSON.object([
             .init(key: "administrator", value: .string("\(administrator.userID)")),

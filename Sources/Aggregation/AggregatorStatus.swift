@@ -18,18 +18,50 @@ public struct AggregatorStatus: Sendable {
     public internal(set) var lastTurnDuration: Duration?
     /// What has been counted since the program began.
     public internal(set) var counted = FactCounts()
-    /// How long the oldest facts that were still to be counted when the last turn ended have been waiting; nil when there were none.
+    /// Since when there have been facts to count, at the latest; nil when the last turn left none, and for one that stands by.
     public internal(set) var behindSince: Instant?
     /// Why the last turn failed; nil when it did not.
     public internal(set) var problem: String?
+
+    mutating func note(_ outcome: Turn.Outcome, began start: Instant, took duration: Duration) {
+        switch outcome {
+        case .standsBy:
+            role = .standingBy
+            behindSince = nil
+        case .led(let counted, let isBehind):
+            role = .leading
+            lastTurnDuration = duration
+            self.counted += counted
+            behindSince = isBehind ? behindSince ?? start : nil
+        }
+        lastTurnEnded = .now()
+        problem = nil
+    }
+
+    /// - Parameter start: when the turn began that has failed.
+    mutating func note(_ error: any Error, at start: Instant) {
+        problem = "\(error)"
+        // What came since the turn before may be lost sight of by all.
+        behindSince = behindSince ?? lastTurnEnded ?? start
+    }
 }
 
 /// How many facts of each kind were counted.
 public struct FactCounts: Equatable, Sendable {
     public var messages = 0
+    /// New accounts.
     public var users = 0
+    /// Rows of session_activity.
     public var activity = 0
+    /// Rows of function_calls.
     public var calls = 0
 
     public var total: Int { messages + users + activity + calls }
+
+    static func += (left: inout FactCounts, right: FactCounts) {
+        left.messages += right.messages
+        left.users += right.users
+        left.activity += right.activity
+        left.calls += right.calls
+    }
 }

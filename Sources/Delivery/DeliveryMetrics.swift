@@ -1,10 +1,13 @@
 import Events
 import Metrics
+import Spool
 
 /// The figures of a process's own spool.
 struct DeliveryMetrics: Sendable {
     let batchDuration = Metrics.Timer(label: "attune_ingest_batch_duration")
     private let spoolBytes = Gauge(label: "attune_ingest_spool_bytes")
+    private let spoolBudget = Gauge(label: "attune_ingest_spool_budget_bytes")
+    private let availableBytes = Gauge(label: "attune_ingest_spool_disk_available_bytes")
     private let lag = Gauge(label: "attune_ingest_lag_seconds")
     /// The ledger.
     private let stored = Self.gauges("stored")
@@ -18,8 +21,10 @@ struct DeliveryMetrics: Sendable {
         }
     }
 
-    func publish(_ ledger: LedgerSnapshot, spoolBytes: Int, lag: Duration) {
-        self.spoolBytes.record(spoolBytes)
+    func publish(_ ledger: LedgerSnapshot, of spool: Spool, lag: Duration) {
+        spoolBytes.record(spool.bytesOnDisk)
+        spoolBudget.record(spool.budget)
+        if let available = spool.availableBytes { availableBytes.record(available) }
         self.lag.record(lag / .seconds(1))
         for line in ledger.lines {
             guard let input = Input?(ledgerName: line.input) else { continue }

@@ -13,7 +13,6 @@ extension EventDelivery {
             try await before.wait()
             try await store(batch, despite: refusal)
         }
-        publish()
     }
 
     private func store(_ batch: DeliveryBatch, despite refusal: Refusal) async throws {
@@ -105,7 +104,6 @@ extension EventDelivery {
             let moved = try await client.write(DeliveryStatements.move(spoolID, position..<position, ledger))
             guard moved.affectedRows > 0 else { throw PositionMoved() }
             progress.withLock { $0.ledger = ledger }
-            publish()
         }
         noteSuccess()
     }

@@ -94,7 +94,6 @@ public final class EventDelivery: Service {
                 while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
             }
         }
-        publish()
     }
 
     /// Delivers all that is in the spool, and returns when PostgreSQL has it; waits while PostgreSQL is away.
@@ -115,7 +114,6 @@ public final class EventDelivery: Service {
                 if spool.position.withLock({ $0.known }) != before { failures = 0 }
                 failures += 1
                 note(error)
-                publish()
                 if let error = error as? SpoolError, error == .closed { throw error }
             }
             let ceiling = min(configuration.maximumDelay, .milliseconds(50) * (1 << min(failures, 10)))
@@ -206,7 +204,8 @@ public final class EventDelivery: Service {
         logger.warning("PostgreSQL refuses events; they are among the dead letters", metadata: ["reason": "\(reason)"])
     }
 
-    func publish() {
-        metrics?.publish(spool.ledger.snapshot(), spoolBytes: spool.spool.bytesOnDisk, lag: lag)
+    /// Brings the gauges of the spool up to date. To be called before they are read.
+    public func publishMetrics() {
+        metrics?.publish(spool.ledger.snapshot(), of: spool.spool, lag: lag)
     }
 }

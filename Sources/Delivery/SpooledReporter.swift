@@ -14,7 +14,7 @@ public final class SpooledReporter: EventReporter, Service {
     private let logger: Logger
     /// Events that were lost and not told of yet.
     private let lost = Mutex(0)
-    private static let lostCounter = Counter(label: "attune_events_lost_total")
+    private let lostCounter = Counter(label: "attune_events_lost_total")
 
     /// - Parameter source: of the event that tells of lost ones.
     public init(_ intake: Intake, source: String, logger: Logger) {
@@ -43,7 +43,7 @@ public final class SpooledReporter: EventReporter, Service {
     }
 
     private func lose(_ count: Int) {
-        Self.lostCounter.increment(by: count)
+        lostCounter.increment(by: count)
         let isFirst = lost.withLock { lost in
             defer { lost += count }
             return lost == 0

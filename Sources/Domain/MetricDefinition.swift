@@ -40,35 +40,35 @@ public struct MetricDefinition: Sendable {
         "totalTherapists": "Accounts of therapists, without removed ones",
         "totalClients": "Accounts of clients, without removed ones",
         "messagesSent": "All messages that are stored, from the first day on",
-        "avgResponseTime": "Mean response time, in milliseconds, of the calls of the running minute and the five before it; 0 if there were none",
-        "systemLoad": "Load average over one minute divided by the number of processors, of the busiest host that reported within the last minute",
+        "avgResponseTime":
+            "Mean response time of the calls of this minute and the five before it, in milliseconds; 0 if there were none",
+        "systemLoad": "Load average over one minute for each processor, of the busiest host that reported within the last minute",
         "storageUsed": "Size of the database, in decimal units: 1 GB is 1,000,000,000 bytes",
         "activeSecurityLevel":
             "How tense the situation is by the security events of the last hour: low, guarded, elevated, high or critical",
         "responseTimeP50":
-            "Response time, in milliseconds, that half of the calls of the running minute and the five before it kept within; 0 if there were none",
+            "Half of the calls of this minute and the five before it took no longer, in milliseconds; 0 if there were none",
         "responseTimeP95":
-            "Response time, in milliseconds, that 95 % of the calls of the running minute and the five before it kept within; 0 if there were none",
+            "95 % of the calls of this minute and the five before it took no longer, in milliseconds; 0 if there were none",
         "responseTimeP99":
-            "Response time, in milliseconds, that 99 % of the calls of the running minute and the five before it kept within; 0 if there were none",
+            "99 % of the calls of this minute and the five before it took no longer, in milliseconds; 0 if there were none",
         "storageBytes": "Size of the database, in bytes",
         "updatedAt": "When one of these values last changed",
     ]
 
     private static let userAnalytics: KeyValuePairs = [
-        "timeframe":
-            "The last 24 hours (day), 7 days (week) or 30 days (month): whole hours or days of UTC, of which the last one is running",
+        "timeframe": "The last 24 hours (day), 7 days (week) or 30 days (month), whole ones of UTC; the last one is running",
         "since": "When the first hour or day of the timeframe began; absent until attune-metrics has counted for the first time",
         "activeUsers": "Users who were active within the timeframe",
         "newUsers": "Accounts that were made within the timeframe",
         "returningUsers": "Users who were active within the timeframe and whose account is older than it",
         "sessions": "Sessions that began within the timeframe",
         "medianSessionLength":
-            "Median of those sessions' lengths, from first to last activity in whole seconds, given in milliseconds; absent if there were none",
+            "Median length of these sessions, from first to last activity, in milliseconds; absent if there were none",
         "messages": "Messages that were sent within the timeframe",
-        "stickiness": "Active users of the last 24 hours divided by those of the last 30 days: 1 if everybody comes every day, 0 if nobody came",
-        "series": "The timeframe hour by hour (day) or day by day (week, month), the oldest first; the last hour or day is running",
-        "retention": "The accounts of each of the last 12 weeks, and how many of them were active from week to week, the oldest first",
+        "stickiness": "Active users of the last 24 hours divided by those of the last 30 days, from 0 to 1; 0 if there were none",
+        "series": "The timeframe hour by hour (day) or day by day (week, month), the oldest first; the last one is running",
+        "retention": "The accounts of each of the last 12 weeks, and how many of them were active since, the oldest first",
         "updatedAt": "When one of these values last changed",
     ]
 
@@ -80,7 +80,7 @@ public struct MetricDefinition: Sendable {
         "messages": "Messages that were sent in the hour or day",
         "calls": "Calls that were answered in the hour or day, whatever came of them",
         "avgResponseTime": "Mean response time of those calls, in milliseconds; 0 if there were none",
-        "responseTimeP95": "Response time, in milliseconds, that 95 % of those calls kept within; 0 if there were none",
+        "responseTimeP95": "95 % of those calls took no longer, in milliseconds; 0 if there were none",
     ]
 
     private static let retention: KeyValuePairs = [

@@ -75,6 +75,7 @@ public struct IngestDaemon: Service {
         _ spool: EventSpool, folders: SpoolFolders, database: PostgresClient, watchDatabase: PostgresClient
     ) async throws {
         let delivery = EventDelivery(spool, client: database, logger: logger)
+        metrics.beforeRendering { delivery.publishMetrics() }
         let health = IngestHealth(spool: spool, delivery: delivery)
         var watchConfiguration = WatchConfiguration()
         watchConfiguration.retentionDays = configuration.retentionDays

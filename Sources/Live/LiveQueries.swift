@@ -52,7 +52,9 @@ public actor LiveQueries {
     let feed: any ChangeFeed
     let logger: Logger
 
-    var feedState = FeedState.connecting
+    var feedState = FeedState.connecting {
+        didSet { feedGauge.record(feedState == .connected ? 1 : 0) }
+    }
     /// Counts how often the feed was connected or lost. What was begun under another number may have missed commits.
     var feedEpoch: UInt64 = 0
     /// Every commit up to here has been delivered.
@@ -101,6 +103,7 @@ public actor LiveQueries {
     let transitions = Counter(label: "attune_transitions_total")
     let socketGauge = Gauge(label: "attune_sockets")
     let queryGauge = Gauge(label: "attune_live_queries")
+    private let feedGauge = Gauge(label: "attune_feed_connected")
 
     public init(
         configuration: Configuration = Configuration(), runner: FunctionRunner, accounts: Accounts, database: PostgresClient,

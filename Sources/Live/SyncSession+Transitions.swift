@@ -75,7 +75,9 @@ extension LiveQueries {
     /// A subscription is one call of each who the client has been, however often its query runs again.
     private func reportFirstAnswer(of subscription: SyncSession.Subscription, to session: SyncSession) {
         guard let function = subscription.query?.function, let outcome = subscription.result?.callOutcome else { return }
-        runner.reportAnswer(outcome, of: function, as: session.caller, from: session.clientAddress)
+        runner.reportAnswer(
+            outcome, of: function, as: session.caller, from: session.clientAddress,
+            after: ContinuousClock.now - subscription.askedAt)
     }
 
     /// A Transition is due to the session, whatever its queries come to.

@@ -100,7 +100,9 @@ final class SyncSession: @unchecked Sendable {
         let request: QueryRequest
         /// The result that the client has.
         var shown: LiveResult?
-        /// Security events know that the caller, who the client is now, has been answered.
+        /// When the client asked, as who it is now.
+        var askedAt = ContinuousClock.now
+        /// That it was answered is known to security events and to whoever counts calls.
         var isReported = false
 
         var query: LiveQuery? { if case .live(let query) = source { query } else { nil } }

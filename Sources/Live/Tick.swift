@@ -299,7 +299,9 @@ extension LiveQueries {
         for (queryID, subscription) in before {
             session.subscriptions[queryID]?.source = source(
                 for: subscription.request, of: session, journal: subscription.query?.key.journal)
-            if isSomebodyElse { session.subscriptions[queryID]?.isReported = false }
+            guard isSomebodyElse else { continue }
+            session.subscriptions[queryID]?.askedAt = .now
+            session.subscriptions[queryID]?.isReported = false
         }
         for subscription in before.values {
             if let query = subscription.query { removeWatcher(session, from: query) }

@@ -13,6 +13,8 @@ public struct UserProfile: ConvexObject {
     public let role: Role
     public let accountType: AccountType?
     public let createdAt: Instant
+    /// What is left of an account that was removed: nobody can write to it.
+    public let isRemoved: Bool
 
     public static let shape = ObjectShape<UserProfile>(
         .required("_id") { $0.id },
@@ -22,13 +24,15 @@ public struct UserProfile: ConvexObject {
         .optional("bio") { $0.bio },
         .required("role") { $0.role },
         .optional("accountType") { $0.accountType },
-        .required("createdAt") { $0.createdAt })
+        .required("createdAt") { $0.createdAt },
+        .optional("isRemoved") { $0.isRemoved ? true : nil })
 
     /// What every statement that reads profiles selects, from a table or alias `users`, in this order.
     public static let columns = """
-        users.id, users.name, users.email, users.avatar_url, users.bio, users.role, users.account_type, users.created_at
+        users.id, users.name, users.email, users.avatar_url, users.bio, users.role, users.account_type, users.created_at,
+        users.removed_at IS NOT NULL
         """
-    public static let columnCount = 8
+    public static let columnCount = 9
 
     /// Reads `columns`, of which the first is number `first`, as `viewer` may see them.
     public init(_ row: Row, first: Int = 0, viewer: Principal) throws {
@@ -41,5 +45,6 @@ public struct UserProfile: ConvexObject {
         role = try row.decode(first + 5)
         accountType = try row.decode(first + 6)
         createdAt = try row.decode(first + 7)
+        isRemoved = try row.decode(first + 8)
     }
 }

@@ -73,9 +73,13 @@ struct CallEvents: Sendable {
 
 extension FunctionRunner {
     /// Reports what a client is shown of a live query when it first gets an answer. Later runs answer nobody's call.
+    ///
+    /// - Parameter duration: how long the client has waited for it.
     public func reportAnswer(
-        _ outcome: CallOutcome, of function: FunctionDefinition, as caller: Caller, from clientAddress: IPAddress
+        _ outcome: CallOutcome, of function: FunctionDefinition, as caller: Caller, from clientAddress: IPAddress,
+        after duration: Duration
     ) {
+        usage?.note(function.name, by: caller, took: duration, hasFailed: outcome.refusal == .internalError)
         events?.note(outcome, of: function, as: caller, from: clientAddress, requestID: nil)
     }
 

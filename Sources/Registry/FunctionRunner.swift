@@ -5,6 +5,7 @@ import Metrics
 import Postgres
 import Reporting
 import Store
+import Usage
 import Wire
 
 /// Finds functions by name and runs them, whoever calls: HTTP, a socket, a live query's next tick.
@@ -16,14 +17,16 @@ public struct FunctionRunner: Sendable {
     private let accounts: Accounts
     private let cursors: CursorCoder
     let events: CallEvents?
+    let usage: UsageMeter?
     private let logger: Logger
 
     /// - Parameters:
     ///   - cursorSecret: signs pagination cursors; the same on all workers.
     ///   - events: gets what is of interest of the calls; nil: nobody wants to know.
+    ///   - usage: is told of each call; nil: nobody counts.
     public init(
         functions: [FunctionDefinition], database: PostgresClient, accounts: Accounts, cursorSecret: [UInt8], events: SecurityLog?,
-        logger: Logger
+        usage: UsageMeter?, logger: Logger
     ) {
         self.functions = Dictionary(functions.map { ($0.path.description, $0) }) { first, _ in
             preconditionFailure("two functions are named \(first.path)")
@@ -33,6 +36,7 @@ public struct FunctionRunner: Sendable {
         self.accounts = accounts
         cursors = CursorCoder(secret: cursorSecret)
         self.events = events.map(CallEvents.init)
+        self.usage = usage
         self.logger = logger
     }
 
@@ -242,8 +246,17 @@ public struct FunctionRunner: Sendable {
     }
 
     private func succeeded(_ call: Call, _ disclosure: Disclosure? = nil) {
-        metrics[call.function.name]?.record("success", since: call.started)
+        measure(call, "success")
         report(call, CallOutcome(disclosure: disclosure))
+    }
+
+    /// - Parameter hasFailed: by our fault.
+    private func measure(_ call: Call, _ outcome: String, hasFailed: Bool = false) {
+        let duration = ContinuousClock.now - call.started
+        let name = call.function.name
+        metrics[name]?.record(outcome, duration)
+        guard let usage, call.clientAddress != nil else { return }
+        usage.note(name, by: call.caller, took: duration, hasFailed: hasFailed)
     }
 
     private func report(_ call: Call, _ outcome: CallOutcome) {
@@ -253,21 +266,20 @@ public struct FunctionRunner: Sendable {
 
     /// What the caller is told of an error that came out of a function.
     private func failure(of call: Call, _ error: any Error) throws(Unavailable) -> FunctionFailure {
-        let metrics = metrics[call.function.name]
         switch error {
         case let failure as ValidationFailure:
-            metrics?.record(APIError.Code.validationError.rawValue, since: call.started)
+            measure(call, APIError.Code.validationError.rawValue)
             report(call, CallOutcome(refusal: .validationError))
             return .arguments(failure, requestID: call.requestID)
         case let error as APIError:
-            metrics?.record(error.code.rawValue, since: call.started)
+            measure(call, error.code.rawValue, hasFailed: error.code == .internalError)
             report(call, CallOutcome(refusal: error.code))
             return FunctionFailure(error, requestID: call.requestID)
         case let error as PostgresError where error.isUnavailability:
-            metrics?.record("unavailable", since: call.started)
+            measure(call, "unavailable", hasFailed: true)
             throw Unavailable(reason: error)
         default:
-            metrics?.record(APIError.Code.internalError.rawValue, since: call.started)
+            measure(call, APIError.Code.internalError.rawValue, hasFailed: true)
             report(call, CallOutcome(refusal: .internalError))
             // PostgresError prints no data; other errors are ours and print none either.
             logger.error(
@@ -293,8 +305,8 @@ private struct RunMetrics: Sendable {
             })
     }
 
-    func record(_ outcome: String, since start: ContinuousClock.Instant) {
-        let (seconds, attoseconds) = (ContinuousClock.now - start).components
+    func record(_ outcome: String, _ elapsed: Duration) {
+        let (seconds, attoseconds) = elapsed.components
         duration.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
         outcomes[outcome]?.increment()
     }

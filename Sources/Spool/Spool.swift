@@ -82,6 +82,8 @@ public final class Spool: Sendable {
     public var durableEnd: UInt64 { state.withLock { $0.durableEnd } }
     /// What all segments take together.
     public var bytesOnDisk: Int { state.withLock { $0.bytesOnDisk } }
+    /// What is free on the disk for this process; nil when the system does not say.
+    public var availableBytes: Int? { folder.availableBytes }
 
     // MARK: Writing
 

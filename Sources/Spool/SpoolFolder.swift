@@ -16,6 +16,13 @@ struct SpoolFolder: Sendable {
         directory = try OpenFile(path, flags: O_RDONLY | O_DIRECTORY)
     }
 
+    /// What is free on its disk for this process; nil when the system does not say.
+    var availableBytes: Int? {
+        var disk = statvfs()
+        guard statvfs(path, &disk) == 0 else { return nil }
+        return Int(disk.f_bavail) * Int(disk.f_frsize)
+    }
+
     private var identityPath: String { path + "/identity" }
 
     func segmentPath(_ firstPosition: UInt64) -> String { path + "/" + Self.segmentName(firstPosition) }

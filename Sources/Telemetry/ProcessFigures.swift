@@ -6,37 +6,32 @@ import Darwin
 
 /// What the operating system knows of this process, under the names that Prometheus' client libraries use.
 enum ProcessFigures {
-    static func render(into text: inout PrometheusText) {
+    /// Gives each figure that the system knows to `show`.
+    static func forEach(_ show: (_ name: String, _ type: String, _ value: String) -> Void) {
         var used = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used)
-        let seconds = Double(used.tv_sec) + Double(used.tv_nsec) / 1e9
-        text.head("process_cpu_seconds_total", help: "Processor time used, user and system.", type: "counter")
-        text.sample("process_cpu_seconds_total", "", PrometheusText.number(seconds))
-
-        if let resident = residentMemory() {
-            text.head("process_resident_memory_bytes", help: "Memory in use.", type: "gauge")
-            text.sample("process_resident_memory_bytes", "", "\(resident)")
+        show("process_cpu_seconds_total", "counter", PrometheusText.number(Double(used.tv_sec) + Double(used.tv_nsec) / 1e9))
+        if let memory = readMemory() {
+            show("process_resident_memory_bytes", "gauge", "\(memory.resident)")
+            show("process_virtual_memory_bytes", "gauge", "\(memory.virtual)")
         }
-        if let descriptors = openDescriptors() {
-            text.head("process_open_fds", help: "Open files and sockets.", type: "gauge")
-            text.sample("process_open_fds", "", "\(descriptors)")
+        if let descriptors = countOpenDescriptors() { show("process_open_fds", "gauge", "\(descriptors)") }
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            show("process_max_fds", "gauge", "\(limit.rlim_cur)")
         }
+        if let startTime { show("process_start_time_seconds", "gauge", PrometheusText.number(startTime)) }
     }
 
-    /// The second number of /proc/self/statm, in pages; nil where there is no /proc.
-    private static func residentMemory() -> Int? {
-        let file = open("/proc/self/statm", O_RDONLY)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var buffer = [UInt8](repeating: 0, count: 256)
-        let count = read(file, &buffer, buffer.count)
-        guard count > 0 else { return nil }
-        let fields = String(decoding: buffer[..<count], as: UTF8.self).split(separator: " ")
-        guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    /// In bytes: the first two numbers of /proc/self/statm, which are pages; nil where there is no /proc.
+    private static func readMemory() -> (virtual: Int, resident: Int)? {
+        let fields = contents(of: "/proc/self/statm").split(separator: " ")
+        guard fields.count > 1, let virtual = Int(fields[0]), let resident = Int(fields[1]) else { return nil }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        return (virtual * page, resident * page)
     }
 
-    private static func openDescriptors() -> Int? {
+    private static func countOpenDescriptors() -> Int? {
         guard let directory = opendir("/proc/self/fd") else { return nil }
         defer { closedir(directory) }
         var count = 0
@@ -46,5 +41,29 @@ enum ProcessFigures {
             if !isHidden { count += 1 }
         }
         return count - 1
+    }
+
+    /// When the process started, in seconds since 1970: so many ticks after the machine did.
+    private static let startTime: Double? = {
+        // "12 (a name (with) anything) S 1 …": the twentieth field after the name.
+        let process = contents(of: "/proc/self/stat").split(separator: ")").last?.split(separator: " ") ?? []
+        let machine = contents(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
+        guard process.count > 19, let ticks = Double(process[19]), let boot = machine.flatMap({ Double($0.dropFirst(6)) })
+        else { return nil }
+        return boot + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }()
+
+    /// Empty when there is no such file.
+    private static func contents(of path: String) -> String {
+        let file = open(path, O_RDONLY)
+        guard file >= 0 else { return "" }
+        defer { close(file) }
+        var content: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = read(file, &buffer, buffer.count)
+            guard count > 0 else { return String(decoding: content, as: UTF8.self) }
+            content += buffer[..<count]
+        }
     }
 }

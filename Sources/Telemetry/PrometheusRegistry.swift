@@ -21,6 +21,7 @@ public final class PrometheusRegistry: MetricsFactory {
     private let families = Mutex<[String: Family]>([:])
     private let descriptions: [String: MetricDescription]
     private let maximumSeries: Int
+    private let preparations = Mutex<[@Sendable () -> Void]>([])
 
     private enum Kind: String {
         case counter, gauge, histogram
@@ -100,8 +101,14 @@ public final class PrometheusRegistry: MetricsFactory {
 
     // MARK: The page
 
+    /// Has `body` called before each page, to set gauges that follow something else. Those set by one call are of one moment.
+    public func beforeRendering(_ body: @escaping @Sendable () -> Void) {
+        preparations.withLock { $0.append(body) }
+    }
+
     /// The page's body: families and series in the order of their names, then the process's own figures.
     public func render() -> [UInt8] {
+        for prepare in preparations.withLock({ $0 }) { prepare() }
         let families = families.withLock { $0 }
         var text = PrometheusText()
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
@@ -110,8 +117,14 @@ public final class PrometheusRegistry: MetricsFactory {
                 series.render(name: name, labels: labels, into: &text)
             }
         }
-        ProcessFigures.render(into: &text)
+        show("attune_build_info", "gauge", labels: PrometheusText.labels([("version", attuneVersion)]), "1", in: &text)
+        ProcessFigures.forEach { name, type, value in show(name, type, value, in: &text) }
         return text.bytes
+    }
+
+    private func show(_ name: String, _ type: String, labels: String = "", _ value: String, in text: inout PrometheusText) {
+        text.head(name, help: descriptions[name]?.help, type: type)
+        text.sample(name, labels, value)
     }
 }
 

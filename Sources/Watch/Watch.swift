@@ -55,6 +55,7 @@ struct WatchTurn {
     private let configuration: WatchConfiguration
     private let logger: Logger
     private let counting = EventCounting()
+    private let counted = Counter(label: "attune_security_events_counted_total")
     private var detections: Detections
     private let partitions: PartitionUpkeep
     /// What live queries have been told of.
@@ -88,7 +89,7 @@ struct WatchTurn {
             isBehind = true
         }
         if state.hasUncountedEvents, let counted = try await counting.countPortion(in: database) {
-            Counter(label: "attune_security_events_counted_total").increment(by: counted)
+            self.counted.increment(by: counted)
             isBehind = isBehind || counted >= EventCounting.portionSize
         }
         if ContinuousClock.now >= nextRound {

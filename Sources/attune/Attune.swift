@@ -12,7 +12,7 @@ struct Attune: AsyncParsableCommand {
             from the environment alone, since everybody on the machine sees command lines; DATABASE_URL_FILE and \
             ATTUNE_ADMIN_PASSWORD_FILE name files to read them from.
             """,
-        subcommands: [Dev.self, User.self, Token.self, Keys.self, Doctor.self])
+        subcommands: [Dev.self, User.self, Token.self, Keys.self, Metrics.self, Doctor.self])
 }
 
 /// Lines for the person at the terminal: results go to standard output, everything else to standard error.

@@ -11,12 +11,13 @@ import Settings
 enum Database {
     /// Runs `body` with a client that is closed afterwards.
     static func withClient<Value>(
-        _ connectionString: String, _ body: (PostgresClient) async throws -> Value
+        _ connectionString: String, statementTimeout: Duration = .seconds(30), _ body: (PostgresClient) async throws -> Value
     ) async throws -> Value {
         var configuration = PostgresClient.Configuration(
             connection: ConnectionSettings(connectionString: connectionString, applicationName: "attune"))
         configuration.readers = 1
         configuration.writers = 1
+        configuration.statementTimeout = statementTimeout
         let client = PostgresClient(configuration, logger: Logger(label: "attune"))
         let outcome: Result<Value, any Error>
         do { outcome = .success(try await body(client)) } catch { outcome = .failure(error) }
@@ -48,10 +49,17 @@ extension PlaceOptions {
     func withAccounts(_ body: (Accounts) async throws -> Void) async throws {
         let settings = try settings()
         let siteURL = try settings.siteURL ?? SiteFile(dataDirectory: settings.dataDirectory).read() ?? settings.localURL
+        try await withDatabase(settings) { client in
+            try await body(Database.accounts(on: client, settings: settings, siteURL: siteURL))
+        }
+    }
+
+    /// Runs `body` with the installation's database. What goes wrong is said in words for the operator.
+    func withDatabase(
+        _ settings: OperatorSettings, statementTimeout: Duration = .seconds(30), _ body: (PostgresClient) async throws -> Void
+    ) async throws {
         do {
-            try await Database.withClient(Database.connectionString(settings)) { client in
-                try await body(Database.accounts(on: client, settings: settings, siteURL: siteURL))
-            }
+            try await Database.withClient(Database.connectionString(settings), statementTimeout: statementTimeout, body)
         } catch let error as PostgresError where error.kind == .cannotConnect {
             // The operator's own terminal may show the server's words.
             throw DevelopmentError("\(error.debugDescription)\nIs it running? 'attune doctor' tells more.")

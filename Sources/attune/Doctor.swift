@@ -1,5 +1,6 @@
 import ArgumentParser
 import Development
+import Domain
 import Foundation
 import Logging
 import Postgres
@@ -70,7 +71,7 @@ struct Doctor: AsyncParsableCommand {
         do {
             return try await Database.withClient(connectionString) { client in
                 let facts = try await ServerFacts.read(from: client)
-                return Self.compare(facts, workers: settings.workers) + [await Self.checkSchema(client)]
+                return await Self.compare(facts, workers: settings.workers) + Self.checkSchema(client)
             }
         } catch {
             // The operator's own terminal may show the server's words.
@@ -108,12 +109,21 @@ struct Doctor: AsyncParsableCommand {
         ]
     }
 
-    private static func checkSchema(_ client: PostgresClient) async -> Finding {
+    private static func checkSchema(_ client: PostgresClient) async -> [Finding] {
         do {
             try await Migrator(client: client, logger: Logger(label: "doctor")).requireCurrent()
-            return .ok("schema is current")
+            return [.ok("schema is current"), try await checkAggregation(client)]
         } catch {
-            return .problem("schema", "\(error)")
+            return [.problem("schema", "\(error)")]
         }
+    }
+
+    private static func checkAggregation(_ client: PostgresClient) async throws -> Finding {
+        let waiting = try await CountedFacts.oldestWaiting(in: client).map { Instant.now() - $0 } ?? .zero
+        let minutes = waiting.components.seconds / 60
+        // A turn comes every few seconds.
+        return .check(
+            minutes == 0, "what workers report is added up" + (minutes == 0 ? "" : ", but not that of the last \(minutes) minutes"),
+            otherwise: "start attune-metrics, or see what its log says")
     }
 }

@@ -19,7 +19,7 @@ import Wire
             runner = FunctionRunner(
                 functions: [SignIn.function, SignOut.function, IsAuthenticated.function, GetCurrentUser.function],
                 database: fixture.database, accounts: fixture.accounts, cursorSecret: fixture.keys.cursorSecret,
-                events: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                events: nil, usage: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         }
 
         func call(_ name: String, _ arguments: String = "{}", as caller: Caller = .anonymous, kind: FunctionKind = .action) async throws -> String {

@@ -38,6 +38,17 @@ struct DocumentTests {
         #expect(documented.sorted() == functions.sorted())
     }
 
+    @Test(
+        "docs/metrics.md defines the numbers as the code does",
+        arguments: [
+            ("## SystemMetrics", .systemMetrics), ("## UserAnalytics", .userAnalytics), ("An element of `series`:", .series),
+            ("An element of `retention`:", .retention),
+        ] as [(String, MetricDefinition.Place)])
+    func metrics(heading: String, place: MetricDefinition.Place) throws {
+        let documented = try rows(of: "docs/metrics.md", under: heading)
+        #expect(documented == MetricDefinition.all(of: place).map { ["`\($0.field)`", $0.sentence] })
+    }
+
     @Test("docs/architecture.md lists the modules and their dependencies as Package.swift declares them")
     func modules() throws {
         let documented = try rows(of: "docs/architecture.md", under: "## Modules").map {
@@ -66,7 +77,7 @@ struct DocumentTests {
         return try String(contentsOf: root.appending(path: path), encoding: .utf8)
     }
 
-    /// The cells of the first table under a heading, without its head.
+    /// The cells of the first table under a heading or another line, without its head.
     private func rows(of path: String, under heading: String) throws -> [[String]] {
         let lines = try text(of: path).split(separator: "\n", omittingEmptySubsequences: false)
         let section = lines.drop { $0 != heading }.dropFirst()

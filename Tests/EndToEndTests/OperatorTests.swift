@@ -56,7 +56,8 @@ struct OperatorTests {
             _ = try await it.run("user", "demote", "ana@example.org")
             _ = try await it.run("user", "remove", "ana@example.org")
             let list = try await it.run("user", "list")
-            #expect(list.split(separator: "\n").map { $0.split(separator: "\t").dropFirst() } == [["admin", "therapist", "ben@example.org", "Ben"]])
+            let accounts = list.split(separator: "\n").map { $0.split(separator: "\t").dropFirst() }
+            #expect(accounts == [["admin", "therapist", "ben@example.org", "Ben"]])
             let removed = try await it.run("user", "remove", "ana@example.org", isRefused: true)
             #expect(removed.contains("there is no account ana@example.org"))
         }
@@ -87,14 +88,15 @@ struct OperatorTests {
             let lines = try await it.run("user", "sessions", "ana@example.org").split(separator: "\n")
             #expect(lines.count == 3)
             let line = try #require(lines.first)
-            #expect(line.wholeMatch(of: /session_\S+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t-\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/) != nil, "\(line)")
+            let isWellFormed = line.wholeMatch(of: /session_\S+\t[-0-9]+T[:0-9]+Z\t-\t[-0-9]+T[:0-9]+Z/) != nil
+            #expect(isWellFormed, "\(line)")
             let id = String(line.split(separator: "\t")[0])
             _ = try await it.run("user", "sign-out", "--session", id)
             for session in [id, "nonsense"] { _ = try await it.run("user", "sign-out", "--session", session, isRefused: true) }
             _ = try await it.run("user", "sign-out", isRefused: true)
             _ = try await it.run("user", "sign-out", "ana@example.org", "--session", id, isRefused: true)
             let all = try await it.run("user", "sign-out", "ana@example.org")
-            #expect(all == "ended 2 sessions\n")
+            #expect(all == "ended 2 sessions")
             let none = try await it.run("user", "sessions", "ana@example.org")
             #expect(none.isEmpty)
         }

@@ -25,7 +25,7 @@ struct MetricDefinitionTests {
     func sentences() {
         for place in MetricDefinition.Place.allCases {
             for definition in MetricDefinition.all(of: place) {
-                let isSentence = definition.sentence.first?.isUppercase == true && !definition.sentence.contains(". ")
+                let isSentence = definition.sentence.first?.isLowercase == false && !definition.sentence.contains(". ")
                 #expect(isSentence && definition.sentence.last != ".", "\(definition.sentence)")
             }
         }

@@ -90,6 +90,19 @@ struct SettingsTests {
         #expect(!"\(settings)".contains("hunter2"))
     }
 
+    @Test("the aggregator has what it was given")
+    func metrics() throws {
+        let settings = try MetricsSettings(environment: [
+            "DATABASE_URL": "postgresql:///attune", "ATTUNE_HOST": "::1", "ATTUNE_METRICS_PORT": "8080",
+            "ATTUNE_METRICS_RAW_DAYS": "30", "ATTUNE_LOG_LEVEL": "error",
+        ])
+        #expect(settings.databaseURL.revealed == "postgresql:///attune")
+        #expect(settings.host == "::1")
+        #expect(settings.port == 8080)
+        #expect(settings.retentionDays == 30)
+        #expect(settings.logLevel == .error)
+    }
+
     @Test("the ingestor's ports must differ, its files be absolute, and its certificate have a key")
     func ingestProblems() {
         let error = #expect(throws: SettingsError.self) {
@@ -104,6 +117,12 @@ struct SettingsTests {
             try OperatorSettings(environment: ["ATTUNE_PORT": "3229", "ATTUNE_WORKERS": "2"])
         }
         #expect(taken?.problems.map(\.name) == ["ATTUNE_PORT"])
+    }
+
+    @Test("no other daemon has the aggregator's port", arguments: ["3210", "3231"])
+    func metricsPort(port: String) {
+        let error = #expect(throws: SettingsError.self) { try OperatorSettings(environment: ["ATTUNE_METRICS_PORT": port]) }
+        #expect(error?.problems.map(\.name) == ["ATTUNE_METRICS_PORT"])
     }
 
     @Test("the last worker's port must exist")

@@ -4,7 +4,11 @@ import Testing
 
 @Suite("The metrics page")
 struct PrometheusRegistryTests {
-    let registry = PrometheusRegistry(maximumSeries: 3)
+    let registry = PrometheusRegistry(
+        descriptions: [
+            MetricDescription("requests_total", "Requests that were\nanswered."),
+            MetricDescription("query_seconds", "Time.", buckets: [0.01, 0.1, 1]),
+        ], maximumSeries: 3)
 
     /// The page's lines that begin with `prefix`.
     private func lines(_ prefix: String) -> [String] {
@@ -13,7 +17,6 @@ struct PrometheusRegistryTests {
 
     @Test("shows counters, with their help")
     func counter() {
-        registry.describe("requests", "Requests that were\nanswered.")
         let counter = Counter(label: "requests", dimensions: [("path", "messages:list"), ("code", "200")], factory: registry)
         counter.increment()
         counter.increment(by: 2)
@@ -45,7 +48,6 @@ struct PrometheusRegistryTests {
 
     @Test("shows timers as histograms in seconds, each bucket holding those below it")
     func timer() {
-        registry.describe("query", "Time.", buckets: [0.01, 0.1, 1])
         let timer = Timer(label: "query", factory: registry)
         timer.recordMilliseconds(10)
         timer.recordMilliseconds(50)

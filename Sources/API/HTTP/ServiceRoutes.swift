@@ -18,7 +18,6 @@ struct ServiceRoutes: Sendable {
     let readiness: Readiness
 
     func add(to router: Router<APIRequestContext>) {
-        router.get("/") { _, _ in Response(text: "This is an Attune API worker. Point a Convex client at this address.\n") }
         router.get("version") { _, _ in Response(text: "attune-\(attuneVersion)") }
         router.get("instance_version") { _, _ in Response(text: "attune-\(attuneVersion)") }
         router.get("instance_name") { _, _ in Response(text: "attune") }

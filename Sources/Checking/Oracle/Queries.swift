@@ -132,7 +132,8 @@ struct Contract {
 
     private func profile(_ user: UserRow, for asker: Asker) -> JSON {
         guard case .user(let id, let isAdmin) = asker else { return Self.account(user, showsEmail: false) }
-        return Self.account(user, showsEmail: id == user.id || isAdmin)
+        let profile = Self.account(user, showsEmail: id == user.id || isAdmin)
+        return user.isRemoved ? profile.setting("isRemoved", to: .bool(true)) : profile
     }
 
     private static func account(_ user: UserRow, showsEmail: Bool) -> JSON {

@@ -30,6 +30,8 @@ final class DatagramHandler: ChannelInboundHandler {
         self.reader = reader
         self.flow = flow
         self.maximumWaitingBytes = maximumWaitingBytes
+        // On the page from the start: Prometheus does not see the beginning of a counter as a change.
+        _ = (Self.droppedByUs, Self.droppedByKernel)
     }
 
     func channelActive(context: ChannelHandlerContext) {

@@ -28,6 +28,12 @@ struct Detections {
     init(rules: [DetectionRule], logger: Logger) {
         detector = Detector(rules: rules)
         self.logger = logger
+        // All are there from the start: Prometheus does not see the beginning of a counter as a change.
+        for rule in rules { _ = Self.raisedCounter(rule.name) }
+    }
+
+    private static func raisedCounter(_ rule: String) -> Counter {
+        Counter(label: "attune_detections_raised_total", dimensions: [("rule", rule)])
     }
 
     /// Whether there is nothing to find.
@@ -80,7 +86,7 @@ struct Detections {
             }
         }
         for (rule, count) in raised {
-            Counter(label: "attune_detections_raised_total", dimensions: [("rule", rule)]).increment(by: count)
+            raisedCounter(rule).increment(by: count)
             logger.notice("a rule has raised security events", metadata: ["rule": "\(rule)", "events": "\(count)"])
         }
     }

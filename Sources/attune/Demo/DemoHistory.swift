@@ -14,6 +14,8 @@ struct DemoHistory {
     private var generator: SeededGenerator
     /// Each person's one sign-in.
     private var sessions: [String: String] = [:]
+    /// How many days ago those clients came for the last time who come no more.
+    private var departures: [String: Int] = [:]
     private let worker: String
 
     /// - Parameter ids: everybody's, by e-mail address.
@@ -24,6 +26,9 @@ struct DemoHistory {
         worker = generator.uuid(at: now).description
         for person in DemoPerson.everybody {
             sessions[person.email] = generator.uuid(at: calendar.arrival(of: person)).description
+            if person.accountType == .client, person.days > 14, generator.chance(0.4) {
+                departures[person.email] = Int.random(in: 5...(person.days - 5), using: &generator)
+            }
         }
         self.generator = generator
         for (number, pair) in DemoPerson.conversations.enumerated() { talk(pair.therapist, pair.client, number: number) }
@@ -53,7 +58,8 @@ struct DemoHistory {
     /// A talk every few days, from the client's arrival on.
     private mutating func talk(_ therapist: DemoPerson, _ client: DemoPerson, number: Int) {
         let began = calendar.arrival(of: client) + .seconds(3600)
-        let end = calendar.now - .seconds(60 * (Self.latest[number % Self.latest.count] + number))
+        let departure = departures[client.email, default: 0]
+        let end = calendar.now - .seconds(60 * (Self.latest[number % Self.latest.count] + number) + 24 * 3600 * departure)
         let (low, high) = (min(ids[therapist.email]!, ids[client.email]!), max(ids[therapist.email]!, ids[client.email]!))
         let conversation = DemoRows.Conversation(
             id: generator.uuid(at: began).description, lowUserId: low.uuid.description, highUserId: high.uuid.description,
@@ -61,8 +67,8 @@ struct DemoHistory {
         conversations.append(conversation)
 
         // The first client of all has written most.
-        let distance = number == 0 ? 3 : Int.random(in: 4...9, using: &generator)
-        let last = max(0, min(DemoTalk.all.count, client.days / distance) - 1)
+        let distance = number == 0 ? 3 : Int.random(in: 4...12, using: &generator)
+        let last = max(0, min(DemoTalk.all.count, (client.days - departure) / distance) - 1)
         let chosen = [DemoTalk.first] + DemoTalk.all.shuffled(using: &generator).prefix(last)
         var moment = began
         for (index, talk) in chosen.enumerated() {
@@ -91,18 +97,20 @@ struct DemoHistory {
                 id: generator.uuid(at: moment).description, conversationId: conversation, senderId: senderID,
                 recipientId: ids[recipient.email]!.uuid.description, content: text,
                 read: moment < calendar.now - .seconds(3 * 3600), createdAt: moment.date))
+        note(sender, from: moment - .seconds(240), to: moment - .seconds(200))
         note(sender, from: moment - .seconds(40), to: moment)
     }
 
     // MARK: Visits
 
-    /// Visits beside the messages: most days for therapists, some for clients, who come less often as time goes by.
+    /// Visits beside the messages: most days for therapists, some days of some weeks for clients.
     private mutating func visit(_ person: DemoPerson) {
         let isClient = person.accountType == .client
-        let diligence = isClient ? Double.random(in: 0.25...0.8, using: &generator) : 0.92
-        let leavesAfter = isClient && generator.chance(0.3) ? Int.random(in: 6...60, using: &generator) : .max
-        for daysAgo in stride(from: person.days, through: 0, by: -1) where person.days - daysAgo <= leavesAfter {
-            let probability = diligence * (calendar.isWeekend(daysAgo: daysAgo) ? 0.4 : 1)
+        let diligence = isClient ? Double.random(in: 0.1...0.7, using: &generator) : 0.92
+        var isQuietWeek = false
+        for daysAgo in stride(from: person.days, through: departures[person.email, default: 0], by: -1) {
+            if (person.days - daysAgo) % 7 == 6 { isQuietWeek = isClient && generator.chance(0.3) }
+            let probability = isQuietWeek ? 0 : diligence * (calendar.isWeekend(daysAgo: daysAgo) ? 0.4 : 1)
             for _ in 0..<2 where generator.chance(probability * 0.7) {
                 let start = calendar.moment(daysAgo: daysAgo, &generator)
                 let minutes = Int.random(in: 1...9, using: &generator) * Int.random(in: 1...4, using: &generator)
@@ -117,7 +125,8 @@ struct DemoHistory {
 
     /// Somebody is always there.
     private mutating func visitNow(minutesAgo: Int) {
-        guard let person = DemoPerson.everybody.randomElement(using: &generator) else { return }
+        let present = DemoPerson.everybody.filter { departures[$0.email] == nil }
+        guard let person = present.randomElement(using: &generator) else { return }
         let seen = calendar.now - .seconds(60 * minutesAgo)
         note(person, from: seen, to: seen + .seconds(20))
     }
@@ -134,7 +143,7 @@ struct DemoHistory {
     private static let functions: [(name: String, share: Double, microseconds: Double)] = [
         ("messages:list", 0.3, 1_900), ("messages:listConversations", 0.27, 2_600), ("messages:markAsRead", 0.12, 3_400),
         ("messages:send", 0.09, 3_900), ("users:getProfile", 0.08, 900), ("auth:getCurrentUser", 0.08, 600),
-        ("users:search", 0.03, 5_200), ("auth:signIn", 0.03, 61_000),
+        ("users:search", 0.05, 5_200), ("auth:signIn", 0.01, 61_000),
     ]
 
     /// Most calls take about as long as usual, and a few very much longer.
@@ -158,7 +167,7 @@ struct DemoHistory {
         for function in Self.functions {
             let expected = 900 * business * function.share * seconds / 3600
             let counts = Self.spread.map { Int((expected * $0.share + Double.random(in: 0..<1, using: &generator)).rounded(.down)) }
-            let durations = Self.spread.map { Int(function.microseconds * slowness * $0.factor) }
+            let durations = Self.spread.map { Self.toTwoDigits(function.microseconds * slowness * $0.factor) }
             let total = counts.reduce(0, +)
             guard total > 0 else { continue }
             calls.append(
@@ -168,6 +177,13 @@ struct DemoHistory {
                     microseconds: zip(durations, counts).map { $0 * $1 }.reduce(0, +),
                     durations: zip(durations, counts).filter { $1 > 0 }.map(\.0), counts: counts.filter { $0 > 0 }))
         }
+    }
+
+    /// As exactly as workers report.
+    private static func toTwoDigits(_ microseconds: Double) -> Int {
+        var unit = 1.0
+        while microseconds / unit >= 100 { unit *= 10 }
+        return Int((microseconds / unit).rounded() * unit)
     }
 
     // MARK: Security events

@@ -51,7 +51,7 @@ export class PagedQuery {
     }
 
     close() {
-        for (const { query, halves } of this.#pages) for (const each of [query, ...halves]) each.close();
+        for (const page of this.#pages.flatMap((page) => [page, ...page.halves])) page.query.close();
         this.#pages = [];
     }
 
@@ -66,20 +66,18 @@ export class PagedQuery {
     }
 
     #page(range) {
-        const page = { range, halves: [] };
-        page.query = this.#watch(range, () => this.#changed(page));
+        const page = { range, halves: [], whole: null };
+        const paginationOpts = { numItems: this.#pageSize, ...range };
+        const args = { ...this.#args, paginationOpts };
+        page.query = this.#client.watch(this.#path, args, () => this.#changed(page));
         return page;
     }
 
-    #watch(range, onChange) {
-        const paginationOpts = { numItems: this.#pageSize, ...range };
-        return this.#client.watch(this.#path, { ...this.#args, paginationOpts }, onChange);
-    }
-
     #changed(page) {
-        // The list's order has become another one, or its secret: cursors mean nothing any more.
-        if (page.query.error?.data.paginationError === "InvalidCursor") return this.#startOver();
-        if (page.query.value) this.#splitIfLarge(page);
+        // The server does not know this cursor (any more), so its neighbours mean nothing either.
+        if (page.query.error?.data.paginationError === "InvalidCursor") this.#startOver();
+        else if (page.whole) this.#replaceByHalves(page.whole);
+        else if (page.query.value) this.#splitIfLarge(page);
         this.#onChange(this);
     }
 
@@ -88,19 +86,17 @@ export class PagedQuery {
         const { splitCursor, continueCursor, pageStatus, page: rows } = page.query.value;
         if (page.halves.length > 0 || !splitCursor) return;
         if (!pageStatus && rows.length <= 2 * this.#pageSize) return;
-        const ranges = [
-            { cursor: page.range.cursor, endCursor: splitCursor },
-            { cursor: splitCursor, endCursor: continueCursor },
+        page.halves = [
+            this.#page({ cursor: page.range.cursor, endCursor: splitCursor }),
+            this.#page({ cursor: splitCursor, endCursor: continueCursor }),
         ];
-        page.halves = ranges.map((range) => this.#watch(range, () => this.#replaceByHalves(page, ranges)));
+        for (const half of page.halves) half.whole = page;
     }
 
-    #replaceByHalves(page, ranges) {
-        if (page.halves.some((half) => half.value === undefined)) return;
-        const index = this.#pages.indexOf(page);
-        if (index < 0) return;
-        const halves = ranges.map((range) => this.#page(range));
-        this.#pages.splice(index, 1, ...halves);
-        for (const each of [page.query, ...page.halves]) each.close();
+    #replaceByHalves(page) {
+        if (page.halves.some((half) => half.query.value === undefined)) return;
+        for (const half of page.halves) half.whole = null;
+        this.#pages.splice(this.#pages.indexOf(page), 1, ...page.halves);
+        page.query.close();
     }
 }

@@ -1,0 +1,72 @@
+import Domain
+import Postgres
+
+/// Who was active in which hour, day and week, and when each user last was.
+enum ActiveUsers {
+    /// Notes the portion's users, and counts those who are new to an hour, a day or a week.
+    ///
+    /// - Parameter factsSince: facts that ended before are left out; who was active in hours and days before is not known any more.
+    static func add(_ portion: Portion, factsSince: Instant) -> [BoundStatement] {
+        [note, noteLast].map { $0(portion.first, portion.end, portion.running, portion.ended, factsSince) }
+    }
+
+    private static let note = Statement(
+        "aggregation.add_active_users",
+        """
+        WITH facts AS MATERIALIZED (
+            SELECT user_id, date_bin('1 hour', first_at, \(Calendar.origin)) AS first_hour,
+                date_bin('1 hour', last_at, \(Calendar.origin)) AS last_hour
+            FROM (
+                \(Portion.rows("user_id, first_at, last_at", of: "session_activity"))
+            ) AS portion
+            WHERE last_at >= $5
+        ), hours AS (
+            SELECT user_id, first_hour AS hour FROM facts
+            UNION
+            SELECT user_id, last_hour FROM facts
+        ), noted AS (
+            INSERT INTO active_users (unit, starts_at, user_id)
+            SELECT DISTINCT buckets.unit, buckets.starts_at, hours.user_id
+            FROM hours
+            CROSS JOIN LATERAL (
+                VALUES ('hour', hours.hour, interval '0'),
+                    ('day', date_bin('1 day', hours.hour, \(Calendar.origin)), interval '0'),
+                    -- One that has begun before may still get its last days.
+                    ('week', date_bin('7 days', hours.hour, \(Calendar.origin)), interval '6 days')
+            ) AS buckets (unit, starts_at, rest)
+            WHERE buckets.starts_at + buckets.rest >= $5
+            ORDER BY 1, 2, 3
+            ON CONFLICT ON CONSTRAINT active_users_pkey DO NOTHING
+            RETURNING unit, starts_at, user_id
+        ), counted AS (
+            INSERT INTO rollups (unit, starts_at, active_users)
+            SELECT buckets.unit, buckets.starts_at, users.number
+            FROM (SELECT unit, starts_at, count(*) AS number FROM noted GROUP BY unit, starts_at) AS users
+            CROSS JOIN LATERAL rollup_buckets(users.starts_at) AS buckets
+            WHERE buckets.unit = users.unit
+            ON CONFLICT ON CONSTRAINT rollups_pkey DO UPDATE SET active_users = rollups.active_users + excluded.active_users
+        )
+        INSERT INTO cohort_weeks (cohort, week, users)
+        SELECT date_bin('7 days', users.created_at, \(Calendar.origin)), noted.starts_at, count(*)
+        FROM noted
+        JOIN users ON users.id = noted.user_id
+        WHERE noted.unit = 'week'
+        GROUP BY 1, 2
+        ON CONFLICT ON CONSTRAINT cohort_weeks_pkey DO UPDATE SET users = cohort_weeks.users + excluded.users
+        """)
+
+    private static let noteLast = Statement(
+        "aggregation.add_last_activity",
+        """
+        INSERT INTO user_activity (user_id, last_active_at)
+        SELECT user_id, max(last_at)
+        FROM (
+            \(Portion.rows("user_id, last_at", of: "session_activity"))
+        ) AS portion
+        WHERE last_at >= $5
+        GROUP BY user_id
+        ORDER BY user_id
+        ON CONFLICT ON CONSTRAINT user_activity_pkey DO UPDATE SET last_active_at = excluded.last_active_at
+        WHERE user_activity.last_active_at < excluded.last_active_at
+        """)
+}

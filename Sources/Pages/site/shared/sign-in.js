@@ -1,0 +1,84 @@
+import { element } from "./dom.js";
+
+/**
+ * The form to sign in with, or to sign up. It signs `session` in; who waits for that listens to the session's `change`.
+ *
+ * @param {string} purpose  one sentence under the heading
+ * @param {boolean} canSignUp  whether a new account may be made here
+ */
+export function signInView({ session, purpose, canSignUp }) {
+    const card = element("div", { class: "sign-in-card" });
+    const view = element("main", { class: "sign-in" }, card);
+
+    function show(flow, email = "") {
+        const isSignUp = flow === "signUp";
+        const heading = element("h1", { tabindex: "-1" }, isSignUp ? "Create your account" : "Welcome back");
+        const other = element(
+            "button", { type: "button", class: "link", onclick: () => show(isSignUp ? "signIn" : "signUp", form.elements.email.value) },
+            isSignUp ? "Sign in" : "Create an account");
+        const form = credentialsForm({ session, isSignUp, email });
+        const ended = session.hasEnded && element("p", { class: "notice warning", role: "status" }, "Your session has ended. Sign in again to go on.");
+        card.replaceChildren(
+            ...[
+                element("header", {}, element("img", { class: "logo", src: "assets/shared/icon.svg", alt: "" }), heading, element("p", {}, purpose)),
+                ended,
+                form,
+                canSignUp && element("footer", {}, isSignUp ? "Already have an account?" : "New here?", other),
+            ].filter(Boolean));
+        if (view.isConnected) form.elements[isSignUp ? "name" : "email"].focus();
+    }
+
+    show("signIn");
+    return view;
+}
+
+function credentialsForm({ session, isSignUp, email }) {
+    const failure = element("p", { class: "notice danger", role: "alert", hidden: true });
+    const submit = element("button", { class: "button primary" }, isSignUp ? "Create account" : "Sign in");
+
+    async function send(event) {
+        event.preventDefault();
+        if (submit.disabled) return;
+        failure.hidden = true;
+        submit.disabled = true;
+        try {
+            const fields = Object.fromEntries(new FormData(form));
+            await (isSignUp ? session.signUp(fields) : session.signIn(fields));
+        } catch (error) {
+            failure.textContent = error.message;
+            failure.hidden = false;
+        } finally {
+            submit.disabled = false;
+        }
+    }
+
+    const form = element(
+        "form", { onsubmit: send },
+        isSignUp && field("Name", { name: "name", autocomplete: "name", required: true, maxlength: 200 }),
+        field("E-mail", { name: "email", type: "email", autocomplete: isSignUp ? "email" : "username", required: true, value: email }),
+        field("Password", {
+            name: "password", type: "password", required: true, minlength: isSignUp && 8,
+            autocomplete: isSignUp ? "new-password" : "current-password",
+        }, isSignUp && "At least 8 characters."),
+        isSignUp && accountTypeChoice(),
+        failure, submit);
+    return form;
+}
+
+function field(label, attributes, hint) {
+    const id = `sign-in-${attributes.name}`;
+    const hintId = hint && `${id}-hint`;
+    return element(
+        "div", { class: "field" },
+        element("label", { for: id }, label),
+        element("input", { id, class: "input", "aria-describedby": hintId, ...attributes }),
+        hint && element("p", { id: hintId, class: "hint" }, hint));
+}
+
+function accountTypeChoice() {
+    const option = (value, label, checked) =>
+        element("label", {}, element("input", { type: "radio", name: "accountType", value, checked }), label);
+    return element(
+        "fieldset", { class: "choice" },
+        element("legend", {}, "I am a"), option("client", "Client", true), option("therapist", "Therapist", false));
+}
