@@ -154,6 +154,9 @@ public struct Transaction: StatementExecutor {
 
 public enum TransactionMode: Sendable {
     case readCommitted
+    /// Everything read in it is of one moment, but for what it writes itself. A row that others have changed since then cannot be
+    /// written (`serializationFailure`).
+    case repeatableRead
     /// Everything read in it is of one moment (REPEATABLE READ READ ONLY).
     case snapshot
     /// As `snapshot`, of the moment that another transaction has exported and still holds.
@@ -162,11 +165,13 @@ public enum TransactionMode: Sendable {
     var begin: Statement {
         switch self {
         case .readCommitted: Self.beginReadCommitted
+        case .repeatableRead: Self.beginRepeatableRead
         case .snapshot, .importedSnapshot: Self.beginSnapshot
         }
     }
 
     private static let beginReadCommitted = Statement(unprepared: "transaction.begin", "BEGIN ISOLATION LEVEL READ COMMITTED")
+    private static let beginRepeatableRead = Statement(unprepared: "transaction.begin", "BEGIN ISOLATION LEVEL REPEATABLE READ")
     private static let beginSnapshot = Statement(unprepared: "transaction.begin", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     static let commit = Statement(unprepared: "transaction.commit", "COMMIT")
     static let rollback = Statement(unprepared: "transaction.rollback", "ROLLBACK")

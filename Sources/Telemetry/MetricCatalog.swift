@@ -32,6 +32,8 @@ public enum MetricCatalog {
         MetricDescription("attune_feed_connected", "1: the worker hears of each commit; 0: it looks at snapshots now and then, or connects."),
         MetricDescription("attune_feed_slots", "1: the worker reads the log through a replication slot of its own; 0: another one relays."),
         MetricDescription("attune_events_lost_total", "Security events of the worker itself that its spool could not take."),
+        MetricDescription("attune_usage_reports_failed_total", "Attempts to store a report of calls and activity that failed."),
+        MetricDescription("attune_usage_facts_lost_total", "Calls and activities that no report could take, and no number counts."),
     ]
 
     /// Of `attune-ingest`; those of the spool also of `attune-api`, for the worker's own events.
@@ -55,7 +57,12 @@ public enum MetricCatalog {
     static let aggregation = [
         MetricDescription("attune_aggregation_leading", "1: this process did the last turn; 0: it stands by."),
         MetricDescription("attune_aggregation_lag_seconds", "How long the oldest facts that are not added up have been waiting."),
-        MetricDescription("attune_aggregation_turn_duration_seconds", "How long turns took, as the leader."),
+        MetricDescription(
+            "attune_aggregation_last_turn_timestamp_seconds",
+            "When the last turn ended well, as the leader or standing by, in seconds since 1970; 0 before the first."),
+        MetricDescription(
+            "attune_aggregation_turn_duration_seconds", "How long turns took, as the leader.",
+            buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]),
         MetricDescription("attune_aggregation_turns_failed_total", "Turns that failed; what they did was undone."),
         MetricDescription("attune_aggregation_facts_total", "Facts added up, by kind."),
         MetricDescription("attune_database_size_bytes", "Size of the database; of the leader only."),

@@ -1,6 +1,7 @@
 import Aggregation
 import Domain
 import Logging
+import Metrics
 import Postgres
 import Schema
 import ServiceLifecycle
@@ -47,6 +48,9 @@ struct MetricsDaemon: Service {
         var configuration = AggregatorConfiguration()
         configuration.retentionDays = settings.retentionDays
         let aggregator = Aggregator(database: database, configuration: configuration, logger: logger)
+        let lastTurn = Gauge(label: "attune_aggregation_last_turn_timestamp_seconds")
+        // A turn that hangs shows.
+        metrics.beforeRendering { lastTurn.record((aggregator.status.lastTurnEnded?.milliseconds ?? 0) / 1000) }
         let pages = StatusPages(metrics: metrics) { [database] in await Self.report(aggregator.status, database) }
         let server = StatusServer(pages, host: settings.host, port: settings.port, logger: logger) { [logger] port in
             logger.notice("adding up, or standing by", metadata: ["port": "\(port)"])

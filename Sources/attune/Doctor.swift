@@ -22,7 +22,7 @@ struct Doctor: AsyncParsableCommand {
         let settings = try OperatorSettings(overrides: place.overrides.merging(stack.overrides) { $1 })
         Terminal.print("Settings")
         for setting in settings.effective {
-            let name = setting.name.padding(toLength: 30, withPad: " ", startingAt: 0)
+            let name = setting.name.padding(toLength: 31, withPad: " ", startingAt: 0)
             Terminal.print("  \(name)\(setting.shown.isEmpty ? "-" : setting.shown)  (\(setting.origin.rawValue))")
         }
         Terminal.print("Checks")
@@ -123,7 +123,8 @@ struct Doctor: AsyncParsableCommand {
         let minutes = waiting.components.seconds / 60
         // A turn comes every few seconds.
         return .check(
-            minutes == 0, "what workers report is added up" + (minutes == 0 ? "" : ", but not that of the last \(minutes) minutes"),
+            minutes == 0,
+            minutes == 0 ? "what workers report is added up" : "what workers reported \(minutes) minutes ago is not added up",
             otherwise: "start attune-metrics, or see what its log says")
     }
 }

@@ -20,13 +20,13 @@ struct DemoTests {
                             AND active_users > 0 AND avg_response_time > 0
                         FROM system_metrics
                         UNION ALL
-                        SELECT active_users > \(people / 2) AND sessions > 500 AND messages > 300 AND (buckets -> 1 ->> 'calls')::bigint > 0
+                        SELECT active_users > \(people / 2) AND sessions > 200 AND messages > 80 AND (buckets -> 1 ->> 'calls')::bigint > 0
                         FROM user_analytics WHERE timeframe = 'month'
                         """)
                     return numbers == ["t", "t"]
                 }
                 // Longer ago than raw facts are kept.
-                let cohorts = try await place.psql("SELECT count(*) > 50 FROM cohort_weeks")
+                let cohorts = try await place.psql("SELECT count(*) > 30 FROM cohort_weeks")
                 #expect(cohorts == ["t"])
             }
             try await place.withStack([:], ["dev", "--demo"]) { _ in

@@ -132,8 +132,7 @@ struct Contract {
 
     private func profile(_ user: UserRow, for asker: Asker) -> JSON {
         guard case .user(let id, let isAdmin) = asker else { return Self.account(user, showsEmail: false) }
-        let profile = Self.account(user, showsEmail: id == user.id || isAdmin)
-        return user.isRemoved ? profile.setting("isRemoved", to: .bool(true)) : profile
+        return Self.account(user, showsEmail: id == user.id || isAdmin)
     }
 
     private static func account(_ user: UserRow, showsEmail: Bool) -> JSON {
@@ -146,6 +145,7 @@ struct Contract {
         ] {
             if let value { members.append(.init(key: key, value: .string(value))) }
         }
+        if user.isRemoved { members.append(.init(key: "isRemoved", value: .bool(true))) }
         return .object(members)
     }
 

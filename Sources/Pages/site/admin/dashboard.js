@@ -1,4 +1,4 @@
-import { element } from "../shared/dom.js";
+import { element, setAttribute } from "../shared/dom.js";
 import { personName } from "../shared/person.js";
 import { Analytics } from "./analytics.js";
 import { icon } from "./icons.js";
@@ -68,8 +68,7 @@ export class Dashboard {
         if (section === this.#shown) return;
         this.#shown?.hide();
         this.#shown = section;
-        for (const [linked, link] of this.#links) link.toggleAttribute("aria-current", linked === name);
-        this.#links.get(name).setAttribute("aria-current", "page");
+        for (const [linked, link] of this.#links) setAttribute(link, "aria-current", linked === name && "page");
         document.title = `${title} · Attune`;
         this.#main.replaceChildren(section.element);
         section.show();

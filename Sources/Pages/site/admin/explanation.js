@@ -1,11 +1,6 @@
 import { element } from "../shared/dom.js";
 
-/** The definitions of the numbers, by object and field: what docs/metrics.md says. */
-const definitions = fetch(new URL("assets/definitions.json", location.href)).then((response) => {
-    if (!response.ok) throw new Error(`definitions.json: ${response.status}`);
-    return response.json();
-});
-
+let definitions;
 let nextNumber = 0;
 
 /**
@@ -16,11 +11,18 @@ let nextNumber = 0;
  */
 export function explanation(label, [object, field]) {
     const holder = element("span", { class: "explanation" });
+    definitions ??= readDefinitions();
     definitions.then(
         (all) => holder.append(...explainer(label, all[object][field])),
-        // The numbers are as good without.
-        () => {});
+        // Without the connection there are no new numbers to explain either.
+        () => (definitions = undefined));
     return holder;
+}
+
+/** The definitions of the numbers, by object and field: what docs/metrics.md says. */
+async function readDefinitions() {
+    const response = await fetch(new URL("assets/definitions.json", location.href));
+    return response.json();
 }
 
 function explainer(label, sentence) {

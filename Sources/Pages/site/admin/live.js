@@ -17,6 +17,10 @@ export class LiveQueries {
         this.#queries.set(name, this.#client.watch(path, args, onChange));
     }
 
+    get isOpen() {
+        return this.#queries.size > 0;
+    }
+
     closeAll() {
         for (const query of this.#queries.values()) query.close();
         this.#queries.clear();

@@ -34,7 +34,7 @@ export function signInView({ session, purpose, canSignUp }) {
 
 function credentialsForm({ session, isSignUp, email }) {
     const failure = element("p", { class: "notice danger", role: "alert", hidden: true });
-    const submit = element("button", { class: "button primary" }, isSignUp ? "Create account" : "Sign in");
+    const submit = element("button", { class: "button primary" }, isSignUp ? "Sign up" : "Sign in");
 
     async function send(event) {
         event.preventDefault();
@@ -55,7 +55,7 @@ function credentialsForm({ session, isSignUp, email }) {
     const form = element(
         "form", { onsubmit: send },
         isSignUp && field("Name", { name: "name", autocomplete: "name", required: true, maxlength: 200 }),
-        field("E-mail", { name: "email", type: "email", autocomplete: isSignUp ? "email" : "username", required: true, value: email }),
+        field("E-mail address", { name: "email", type: "email", autocomplete: isSignUp ? "email" : "username", required: true, value: email }),
         field("Password", {
             name: "password", type: "password", required: true, minlength: isSignUp && 8,
             autocomplete: isSignUp ? "new-password" : "current-password",

@@ -1,0 +1,73 @@
+import { element, setText } from "../shared/dom.js";
+import { formatDuration, formatMoment, formatNumber, formatPercent } from "../shared/format.js";
+import { card, failureNotice, sectionHeader } from "./card.js";
+import { explanation } from "./explanation.js";
+import { LiveQueries } from "./live.js";
+import { Retention } from "./retention.js";
+import { Shares } from "./shares.js";
+import { Tile } from "./tile.js";
+import { timeframePicker } from "./timeframe.js";
+
+/** What people did within a timeframe, and whether they come again. */
+export class Analytics {
+    element;
+    #queries;
+    #timeframe;
+    #tiles;
+    #composition = new Shares();
+    #retention = new Retention();
+    #since = element("p", { class: "updated" });
+    #notice = element("div", { class: "failure" });
+
+    constructor({ client, timeframe }) {
+        this.#queries = new LiveQueries(client);
+        this.#timeframe = timeframe;
+        timeframe.addEventListener("change", () => this.#queries.isOpen && this.show());
+
+        const tile = (label, field, format = formatNumber) => [field, new Tile({ label, place: ["UserAnalytics", field], format })];
+        this.#tiles = new Map([
+            tile("Active users", "activeUsers"),
+            tile("New users", "newUsers"),
+            tile("Returning users", "returningUsers"),
+            tile("Sessions", "sessions"),
+            tile("Median session", "medianSessionLength", formatDuration),
+            tile("Messages", "messages"),
+            tile("Stickiness", "stickiness", formatPercent),
+        ]);
+        this.element = element("div", { class: "section" },
+            sectionHeader("Analytics", this.#since, timeframePicker(timeframe)),
+            this.#notice,
+            element("div", { class: "tiles" }, Array.from(this.#tiles.values(), (each) => each.element)),
+            card("Who was active", {}, this.#composition.element),
+            card("Retention", {
+                tools: [explanation("Retention", ["UserAnalytics", "retention"])],
+                note: "Weeks begin on Monday at midnight UTC. The last week of each row is still running.",
+            }, this.#retention.element));
+    }
+
+    show() {
+        const timeframe = this.#timeframe.value;
+        this.#queries.watch("analytics", "admin:getUserAnalytics", { timeframe }, ({ value, error }) => this.#update(value, error));
+    }
+
+    hide() {
+        this.#queries.closeAll();
+    }
+
+    #update(analytics, error) {
+        this.#notice.replaceChildren(...(error ? [failureNotice(error)] : []));
+        if (!analytics) return;
+        if (analytics.since === undefined) {
+            this.#notice.replaceChildren(
+                element("p", { class: "notice warning", role: "status" }, "Nothing has been counted yet. Is attune-metrics running?"));
+        }
+        for (const [field, tile] of this.#tiles) tile.update(analytics[field], field === "stickiness" ? "of the month’s users come in a day" : "");
+        setText(this.#since, analytics.since === undefined ? "" : `Since ${formatMoment(analytics.since)}`);
+        const { activeUsers, returningUsers } = analytics;
+        this.#composition.update([
+            { label: "Returning users", className: "series-1", value: returningUsers },
+            { label: "First-time users", className: "series-3", value: activeUsers - returningUsers },
+        ]);
+        this.#retention.update(analytics.retention);
+    }
+}

@@ -1,0 +1,170 @@
+import { element, oncePerFrame, setText, typed, updateList } from "../shared/dom.js";
+import { formatMoment, formatNumber } from "../shared/format.js";
+import { PagedQuery } from "../shared/paging.js";
+import { icon } from "./icons.js";
+import { severityLabel } from "./severity.js";
+
+const pageSize = 50;
+/** Past this many rows a list that nobody reads on in begins anew, so that it does not grow for ever. */
+const longest = 300;
+const columns = ["Time", "Severity", "Type", "Details", "Source", "Address"];
+
+/**
+ * Security events, the newest first. New ones come in by themselves as long as the top of the table is in view; who reads further
+ * down, or has stopped the table, is told how many there are, and nothing moves.
+ */
+export class EventTable {
+    element;
+    #client;
+    #open;
+    #args = {};
+    #list;
+    #successor;
+    #shown = new Set();
+    #isStopped = false;
+    #hasReadOn = false;
+    #isFresh = true;
+    #draw = oncePerFrame(() => this.#redraw());
+
+    #body = element("tbody", { role: "rowgroup" });
+    #status = element("p", { class: "empty", role: "status" });
+    #newcomers = element("button", { type: "button", class: "button primary newcomers", hidden: true, onclick: () => this.#showNewest() });
+    #older = element("button", { type: "button", class: "button", hidden: true, onclick: () => this.#readOn() }, "Show older events");
+    #stop = element("button", { type: "button", class: "button quiet", "aria-pressed": "false", onclick: () => this.#toggleStop() },
+        icon("pause"), "Pause");
+
+    /** @param {(event) => void} open  shows one event */
+    constructor({ client, open }) {
+        this.#client = client;
+        this.#open = open;
+        // With roles of their own: on a phone the rows are laid out as cards, which takes tables' roles from them.
+        const table = element("table", { class: "events", role: "table", "aria-label": "Security events" },
+            element("thead", { role: "rowgroup" },
+                element("tr", { role: "row" }, columns.map((name) => element("th", { role: "columnheader", scope: "col" }, name)))),
+            this.#body);
+        this.element = element("div", { class: "event-table" },
+            element("div", { class: "newcomers-place", role: "status" }, this.#newcomers), table, this.#status,
+            element("div", { class: "table-end" }, this.#older));
+    }
+
+    /** Stops and resumes the table. */
+    get stopButton() {
+        return this.#stop;
+    }
+
+    /** @param args  of `security:getSecurityEvents`, without `paginationOpts` */
+    show(args) {
+        this.#args = args;
+        this.hide();
+        this.#hasReadOn = false;
+        this.#isFresh = true;
+        this.#list = this.#watch(() => this.#draw());
+        addEventListener("scroll", this.#draw, { passive: true });
+        this.#draw();
+    }
+
+    hide() {
+        this.#list?.close();
+        this.#successor?.close();
+        this.#list = this.#successor = undefined;
+        removeEventListener("scroll", this.#draw);
+    }
+
+    #watch(onChange) {
+        return new PagedQuery(this.#client, "security:getSecurityEvents", this.#args, { pageSize, onChange });
+    }
+
+    #redraw() {
+        if (!this.#list) return;
+        const { items, error, isLoading, hasMore } = this.#list;
+        const isFirst = this.#isFresh && !isLoading;
+        if (isFirst) this.#isFresh = false;
+        const visible = isFirst || this.#mayMove ? items : this.#withoutNewcomers(items);
+        if (!this.#isFresh) this.#fill(visible, isFirst);
+        const held = items.length - visible.length;
+        this.#newcomers.hidden = held === 0 || this.#isFresh;
+        if (held > 0) this.#newcomers.replaceChildren(icon("up"), `${formatNumber(held)} new ${held === 1 ? "event" : "events"}`);
+        this.#older.hidden = !hasMore;
+        setText(this.#status, this.#statusText({ error, isLoading, isEmpty: items.length === 0 }));
+        this.#status.hidden = this.#status.textContent === "";
+        if (items.length > longest && !this.#hasReadOn && held === 0) this.#beginAnew();
+    }
+
+    #statusText({ error, isLoading, isEmpty }) {
+        if (error) return error.message;
+        if (isLoading && isEmpty) return "Loading events…";
+        if (isEmpty) return Object.keys(this.#args).length > 0 ? "No event matches the filters." : "There are no security events.";
+        return "";
+    }
+
+    /** Nobody reads further down: rows may come in at the top. */
+    get #mayMove() {
+        return !this.#isStopped && this.#body.getBoundingClientRect().top > 0 && !this.#body.contains(document.activeElement)
+            && !this.#body.matches(":hover");
+    }
+
+    /** What was there already, and what comes after it. */
+    #withoutNewcomers(items) {
+        const last = items.findLastIndex(({ _id }) => this.#shown.has(_id));
+        return items.filter(({ _id }, index) => index > last || this.#shown.has(_id));
+    }
+
+    #fill(events, isFirst) {
+        updateList(this.#body, events, { key: ({ _id }) => _id, make: (event) => this.#row(event, !isFirst && this.#isNewest(event)) });
+        this.#shown = new Set(events.map(({ _id }) => _id));
+        this.#newestTime = events[0]?.timestamp ?? 0;
+    }
+
+    #newestTime = 0;
+
+    #isNewest({ timestamp }) {
+        return timestamp >= this.#newestTime;
+    }
+
+    #row(event, isNew) {
+        const { timestamp, severity, type, ip, metadata } = event;
+        const cell = (name, ...content) => element("td", { role: "cell", class: `event-${name}` }, ...content);
+        return element("tr", { role: "row", class: isNew && "is-new" },
+            cell("time", element("time", { datetime: new Date(timestamp).toISOString() }, formatMoment(timestamp))),
+            cell("severity", severityLabel(severity)),
+            cell("type", element("button", { type: "button", class: "event-open", "aria-haspopup": "dialog", onclick: () => this.#open(event) }, typed(type))),
+            cell("details", metadata ? typed(metadata.details, { dir: "auto" }) : ""),
+            cell("source", metadata?.source ? typed(metadata.source) : ""),
+            cell("address", ip ? typed(ip) : ""));
+    }
+
+    #showNewest() {
+        this.#isStopped && this.#toggleStop();
+        this.#newcomers.hidden = true;
+        this.#stop.focus({ preventScroll: true });
+        this.element.closest("section").scrollIntoView({ block: "start" });
+        this.#draw();
+    }
+
+    #readOn() {
+        this.#hasReadOn = true;
+        this.#list.loadMore();
+        this.#draw();
+    }
+
+    #toggleStop() {
+        this.#isStopped = !this.#isStopped;
+        this.#stop.setAttribute("aria-pressed", this.#isStopped);
+        this.#stop.replaceChildren(icon(this.#isStopped ? "resume" : "pause"), "Pause");
+        this.#draw();
+    }
+
+    /** Reads the newest page again, and goes on with it once it is there. */
+    #beginAnew() {
+        if (this.#successor) return;
+        const successor = this.#watch(() => {
+            if (this.#list === successor) return this.#draw();
+            if (successor.isLoading || successor !== this.#successor) return;
+            this.#list.close();
+            this.#list = successor;
+            this.#successor = undefined;
+            this.#draw();
+        });
+        this.#successor = successor;
+    }
+}

@@ -1,0 +1,34 @@
+import { element, setAttribute, setText } from "../shared/dom.js";
+import { icon } from "./icons.js";
+
+/** From the calmest on; what each says follows the rules of `SecurityLevel`. */
+const levels = {
+    low: { title: "Low", meaning: "Nothing out of the ordinary within the last hour." },
+    guarded: { title: "Guarded", meaning: "There were events of medium severity within the last hour." },
+    elevated: { title: "Elevated", meaning: "There was an event of high severity, or many of medium severity, within the last hour." },
+    high: { title: "High", meaning: "There were many events of high severity, or a critical one, within the last hour." },
+    critical: { title: "Critical", meaning: "There was a critical event within the last 15 minutes. Somebody should be looking into it." },
+};
+
+/** The security level: as a word, a colour and a place on a scale. */
+export class LevelView {
+    element;
+    #word = element("p", { class: "level-word" }, "–");
+    #meaning = element("p", { class: "level-meaning" });
+    #steps = Object.keys(levels).map((name) => element("span", { class: `level-step is-${name}` }));
+
+    constructor() {
+        this.element = element("div", { class: "level", role: "group", "aria-label": "Security level" },
+            element("span", { class: "level-sign" }, icon("security")),
+            element("div", {}, this.#word, this.#meaning),
+            element("div", { class: "level-scale", "aria-hidden": "true" }, this.#steps));
+    }
+
+    update(name) {
+        const known = levels[name];
+        setAttribute(this.element, "data-level", name);
+        setText(this.#word, known.title);
+        setText(this.#meaning, known.meaning);
+        this.#steps.forEach((step, index) => step.classList.toggle("is-reached", index <= Object.keys(levels).indexOf(name)));
+    }
+}
