@@ -220,7 +220,9 @@ let package = Package(
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "Development", "TestSupport"]),
         .testTarget(name: "SchemaTests", dependencies: ["Schema", "Postgres", "Development", "TestSupport", "attune-migrate"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Domain"]),
-        .testTarget(name: "CheckerTests", dependencies: ["Checking", "attune-api", "attune-ingest", "attune-migrate"]),
+        .testTarget(
+            name: "CheckerTests",
+            dependencies: ["Checking", "attune", "attune-api", "attune-ingest", "attune-metrics", "attune-migrate"]),
         .testTarget(name: "DevelopmentTests", dependencies: ["Development", "Postgres", logging]),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, coreMetrics]),
         .testTarget(

@@ -59,8 +59,8 @@ extension Accounts {
         try await UserStore.list(after: id, limit: limit, in: database.reading)
     }
 
-    /// Throws `not_found` when there is no such account, or no longer, and `conflict` when it is the last administrator and would be
-    /// none.
+    /// Throws `not_found` when there is no such account, or no longer, and `conflict` when the last administrator would be none
+    /// any more.
     public func setRole(_ role: Role, of userID: UserID) async throws {
         try await database.withTransaction { transaction in
             switch role {

@@ -56,6 +56,13 @@ public struct FactCounts: Equatable, Sendable {
     /// Rows of function_calls.
     public var calls = 0
 
+    public init(messages: Int = 0, users: Int = 0, activity: Int = 0, calls: Int = 0) {
+        self.messages = messages
+        self.users = users
+        self.activity = activity
+        self.calls = calls
+    }
+
     public var total: Int { messages + users + activity + calls }
 
     static func += (left: inout FactCounts, right: FactCounts) {

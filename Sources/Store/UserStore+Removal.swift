@@ -9,7 +9,8 @@ extension UserStore {
         Set(try await transaction.execute(administrators()).map { try $0.decode(0, as: UserID.self) })
     }
 
-    /// Makes a tombstone of an account, to which messages can still refer: ends its sessions, and deletes all that tells who it was.
+    /// Makes a tombstone of an account, to which messages can still refer: ends its sessions, and deletes all that tells who
+    /// it was.
     ///
     /// Rate limits know it by a pseudonym, and forget it within two hours.
     /// - Returns: false when there is no such account, or no longer.

@@ -22,8 +22,9 @@ struct Metrics: AsyncParsableCommand {
         func run() async throws {
             // All messages and accounts are read.
             try await place.withDatabase(place.settings(), statementTimeout: .seconds(3600)) { database in
-                try await Migrator(client: database, logger: Logger(label: "attune")).requireCurrent()
-                let recomputation = MetricsRecomputation(database: database)
+                let logger = Logger(label: "attune")
+                try await Migrator(client: database, logger: logger).requireCurrent()
+                let recomputation = MetricsRecomputation(database: database, logger: logger)
                 if check {
                     try await compare(recomputation)
                 } else {

@@ -82,8 +82,8 @@ struct User: AsyncParsableCommand {
         private static func confirms(_ user: UserRecord) -> Bool {
             Terminal.note(
                 """
-                \(user.name) (\(user.email ?? "-"), \(user.role.rawValue)) will be signed out everywhere. Name, address, profile and \
-                password are deleted for good; others keep what they wrote to each other. Remove the account? [y/N]
+                \(user.name) (\(user.email ?? "-"), \(user.role.rawValue)) will be signed out everywhere. Name, address, profile \
+                and password are deleted for good; others keep what they wrote to each other. Remove the account? [y/N]
                 """)
             return ["y", "yes"].contains(readLine()?.trimmingBlanks().lowercased())
         }

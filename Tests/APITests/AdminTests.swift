@@ -49,11 +49,14 @@ struct AdminTests {
                 "avgResponseTime": 0, "responseTimeP95": 0,
             ],
         ],
-        "retention": [["week": 1_794_787_200_000, "users": 9, "active": [8, 7]], ["week": 1_795_392_000_000, "users": 3, "active": [3]]],
+        "retention": [
+            ["week": 1_794_787_200_000, "users": 9, "active": [8, 7]],
+            ["week": 1_795_392_000_000, "users": 3, "active": [3]],
+        ],
         "updatedAt": 1_795_379_664_658,
     ]
 
-    @Test("analytics of a timeframe begin nowhere until they are computed, and then are what its row says, without being asked again")
+    @Test("analytics begin nowhere until they are computed, and then are what the timeframe's row says, without being asked again")
     func userAnalytics() async throws {
         try await withTestWorker { worker in
             let admin = try await worker.signUp("Ada", role: .admin)
@@ -102,12 +105,14 @@ struct AdminTests {
         }
     }
 
-    @Test("the list of accounts has the newest first, in pages, with what only administrators see, and without removed ones")
+    @Test("the list of accounts has the newest first, in pages, with what only administrators see, without removed ones")
     func list() async throws {
         try await withTestWorker { worker in
             let admin = try await worker.signUp("Ada", role: .admin)
             var users = [admin]
-            for number in 0..<6 { users.append(try await worker.signUp("User \(number)", accountType: number == 5 ? .client : nil)) }
+            for number in 0..<6 {
+                users.append(try await worker.signUp("User \(number)", accountType: number == 5 ? .client : nil))
+            }
             let removed = users.remove(at: 3)
             try await worker.accounts.removeUser(removed.id)
             try await worker.sql("INSERT INTO user_activity VALUES ('\(users[1].id.uuid)', to_timestamp(1795379664.658))")

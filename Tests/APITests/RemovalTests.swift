@@ -14,7 +14,8 @@ struct RemovalTests {
 
     private static func describe(_ user: TestUser, on worker: TestWorker) async throws {
         let answer = try await worker.call(
-            .mutation, "users:updateProfile", ["bio": "Plays the cello", "avatarUrl": "https://example.org/ben.png"], token: user.token)
+            .mutation, "users:updateProfile", ["bio": "Plays the cello", "avatarUrl": "https://example.org/ben.png"],
+            token: user.token)
         guard answer.value != nil else { throw UnexpectedAnswer(answer: answer) }
     }
 
@@ -30,7 +31,9 @@ struct RemovalTests {
             let inbox = socket.add("messages:listConversations")
             let profile = socket.add("users:getProfile", ["userId": "\(ben.id)"])
             let search = socket.add("users:search", ["query": "removal"])
-            try await socket.wait(for: "Ben") { $0.value(search)?[0]?["name"] == "Ben Removal" && $0.value(profile) != nil ? true : nil }
+            try await socket.wait(for: "Ben") {
+                $0.value(search)?[0]?["name"] == "Ben Removal" && $0.value(profile) != nil ? true : nil
+            }
 
             let answer = try await Self.remove(ben, as: admin, on: worker)
             #expect(answer.value == .null, "\(answer.text)")
@@ -120,7 +123,8 @@ struct RemovalTests {
             let ben = try await worker.signUp("Ben Gone", accountType: .client)
             // Its result, a profile, is remembered with the request.
             let socket = try await worker.connect(as: ben)
-            let update = socket.mutate("users:updateProfile", ["bio": "Plays the cello", "avatarUrl": "https://example.org/cello.png"])
+            let update = socket.mutate(
+                "users:updateProfile", ["bio": "Plays the cello", "avatarUrl": "https://example.org/cello.png"])
             try await socket.wait(for: "the response") { $0.responses[update]?["success"] == true ? true : nil }
             _ = try await worker.passwordFlow("signIn", email: ben.email, password: "not his password")
             func traces() async throws -> [String] {

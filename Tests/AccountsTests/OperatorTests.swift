@@ -22,7 +22,8 @@ struct OperatorTests {
             try await accounts.setRole(.user, of: ana)
             try await accounts.setRole(.admin, of: ana)
             let refusals = [
-                await conflict { try await accounts.removeUser(ana) }, await conflict { try await accounts.setRole(.user, of: ana) },
+                await conflict { try await accounts.removeUser(ana) },
+                await conflict { try await accounts.setRole(.user, of: ana) },
             ]
             #expect(refusals.allSatisfy { $0?.contains("attune user promote EMAIL") == true })
             try await accounts.setRole(.admin, of: ben)
@@ -37,7 +38,8 @@ struct OperatorTests {
     func twoAtOnce(_ round: Int) async throws {
         try await AccountsFixture.use { fixture in
             let users = [
-                try await fixture.principal(fixture.signUp()).userID, try await fixture.principal(fixture.signUp("ben@example.org")).userID,
+                try await fixture.principal(fixture.signUp()).userID,
+                try await fixture.principal(fixture.signUp("ben@example.org")).userID,
             ]
             for user in users { try await fixture.accounts.setRole(.admin, of: user) }
             async let demoted = conflict { try await fixture.accounts.setRole(.user, of: users[round % 2]) }

@@ -29,11 +29,17 @@ struct MetricsFixture {
         try await database.withConnection { try await $0.runScript("SET timezone = 'UTC'; \(text)", name: "test").last! }
     }
 
+    /// The rows, each with its columns as JSON writes them and a blank between.
     func texts(_ sql: String) async throws -> [String] {
-        let result = try await self.sql(sql)
-        return try result.map { row in
-            try (0..<result.columnCount).map { try row.decode($0, as: String?.self) ?? "NULL" }.joined(separator: " ")
-        }
+        try await self.sql(
+            """
+            SELECT (
+                SELECT string_agg(coalesce(value, 'NULL'), ' ' ORDER BY number)
+                FROM json_each_text(row_to_json(rows)) WITH ORDINALITY AS columns (name, value, number)
+            )
+            FROM (\(sql)) AS rows
+            """
+        ).map { try $0.decode(0) }
     }
 
     func number(_ sql: String) async throws -> Int {
@@ -42,8 +48,13 @@ struct MetricsFixture {
 
     /// Compares all numbers with what raw rows say.
     func expectRightNumbers(_ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        let differences = try await MetricsRecomputation(database: database).check()
+        let differences = try await MetricsRecomputation(database: database, logger: .quiet).check(limit: 3)
         #expect(differences.map(\.description) == [], comment, sourceLocation: sourceLocation)
+    }
+
+    /// SQL for a time of day (UTC), some days ago.
+    static func at(_ time: String, daysAgo: Int = 3) -> String {
+        "(date_trunc('day', now(), 'UTC') - interval '\(daysAgo * 24) hours' + interval '\(time)')"
     }
 
     /// A number's id, for accounts, sign-ins and workers.

@@ -15,7 +15,9 @@ struct MetricDefinitionTests {
         }
     }
 
-    @Test("every field of the results has one, in the fields' order, and there is none besides", arguments: MetricDefinition.Place.allCases)
+    @Test(
+        "every field of the results has one, in the fields' order, and there is none besides",
+        arguments: MetricDefinition.Place.allCases)
     func completeness(_ place: MetricDefinition.Place) {
         guard case .object(let fields) = Self.validator(of: place) else { return #expect(Bool(false), "not an object") }
         #expect(MetricDefinition.all(of: place).map(\.field) == fields.map(\.name))

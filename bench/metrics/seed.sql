@@ -116,9 +116,10 @@ SELECT session_id, user_id, min(first_at), min(first_at) + interval '60 days'
 FROM session_activity
 GROUP BY 1, 2;
 
--- How long the calls of each function take, each part of them; in microseconds to two digits, as histograms keep them.
+-- How long the calls of each function take, each part of them; in microseconds, as histograms of two digits keep them: the highest of
+-- those that are the same.
 CREATE TEMPORARY TABLE response_times ON COMMIT DROP AS
-SELECT function, rate * share AS part, duration / step * step AS duration
+SELECT function, rate * share AS part, duration / step * step + step - 1 AS duration
 FROM (
     VALUES ('messages:list', 0.3, 900), ('messages:send', 0.1, 2500), ('messages:listConversations', 0.2, 1500),
         ('messages:markAsRead', 0.12, 1800), ('users:getProfile', 0.08, 500), ('auth:getCurrentUser', 0.16, 300),

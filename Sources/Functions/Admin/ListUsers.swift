@@ -7,7 +7,8 @@ import Store
 /// admin:listUsers
 enum ListUsers {
     static let function = FunctionDefinition.query(
-        "admin:listUsers", "All accounts that are not removed, the newest first, each with its e-mail address and when it was last active.",
+        "admin:listUsers",
+        "All accounts that are not removed, the newest first, each with its e-mail address and when it was last active.",
         access: .admin,
         arguments: Arguments(.optional("paginationOpts", PaginationOptions.self)),
         returns: Page<AccountSummary>.self

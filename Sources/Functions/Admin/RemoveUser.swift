@@ -7,7 +7,7 @@ import Registry
 enum RemoveUser {
     static let function = FunctionDefinition.mutation(
         "admin:removeUser",
-        "Removes another user's account for good: its sessions end, and nothing but the id and the messages it wrote and got is left.",
+        "Removes another user's account for good: its sessions end, and nothing is left but its id and its messages.",
         access: .admin,
         arguments: Arguments(.required("userId", UserID.self)),
         returns: Null.self

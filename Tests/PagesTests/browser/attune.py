@@ -6,6 +6,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from dataclasses import dataclass
 
@@ -95,6 +96,17 @@ class Worker:
         # Tokens are good on all workers that have the same site URL.
         environment = os.environ | {"ATTUNE_PORT": str(self.port), "ATTUNE_SITE_URL": URL}
         self.process = subprocess.Popen([os.environ["PAGES_WORKER"]], env=environment, stdout=subprocess.DEVNULL)
+
+    def wait(self):
+        """Waits until it answers."""
+        while True:
+            assert self.process.poll() is None, "the worker has ended"
+            try:
+                with urllib.request.urlopen(self.url + "/health/ready", timeout=30):
+                    return
+            except OSError:
+                # Nobody listens yet, or it says that it is not ready.
+                time.sleep(0.05)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

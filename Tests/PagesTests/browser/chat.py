@@ -57,11 +57,11 @@ class Chat:
 
     def expect_unread(self, name, count):
         row = self.conversation(name)
+        expect(row).to_be_visible()
         if count:
             expect(row).to_contain_text(f"{count} unread")
         else:
-            expect(row).to_be_visible()
-            expect(row).not_to_contain_text("unread")
+            expect(row.get_by_text("unread")).to_be_hidden()
 
     def open(self, name):
         """Opens the conversation with somebody who is in the inbox."""
@@ -95,6 +95,14 @@ class Chat:
         rows = self.log.get_by_role("listitem").filter(has=self.page.locator("time"))
         expect(rows).to_contain_text([re.compile(re.escape(text)) for text in texts])
         expect(rows).to_have_count(len(texts))
+
+    def wait_for_older(self, scroll):
+        """Scrolls, until older messages have come; what was on top is still where one reads."""
+        rows = self.log.get_by_role("listitem").filter(has=self.page.locator("time"))
+        count, top = rows.count(), rows.first.get_attribute("data-key")
+        scroll()
+        expect(rows.nth(count)).to_be_attached()
+        expect(self.log.locator(f"[data-key={top}]")).to_be_in_viewport()
 
     def expect_connection(self, is_there):
         line = self.page.get_by_role("status").filter(has_text="Reconnecting…")

@@ -25,7 +25,7 @@ document.addEventListener("securitypolicyviolation", event =>
 class Window:
     """A window of somebody's own browser: nothing is shared with other windows but what `tab` opens."""
 
-    def __init__(self, stage, name, size=WIDE, scheme="light", url=URL):
+    def __init__(self, stage, name, size=WIDE, scheme="light", url=URL, state=None):
         self.stage = stage
         self.name = name
         self.url = url
@@ -33,7 +33,7 @@ class Window:
         self.expected = None
         self.context = stage.browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce", locale="en-GB",
-            timezone_id="Europe/Berlin")
+            timezone_id="Europe/Berlin", storage_state=state)
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(REPORT_VIOLATIONS)
         self.page = self.tab()

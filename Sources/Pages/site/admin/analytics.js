@@ -1,5 +1,6 @@
 import { element, setText } from "../shared/dom.js";
-import { formatDuration, formatMoment, formatNumber, formatPercent } from "../shared/format.js";
+import { formatDuration, formatNumber, formatPercent } from "../shared/format.js";
+import { calendarOf } from "./calendar.js";
 import { card, failureNotice, sectionHeader } from "./card.js";
 import { explanation } from "./explanation.js";
 import { LiveQueries } from "./live.js";
@@ -37,7 +38,7 @@ export class Analytics {
         this.element = element("div", { class: "section" },
             sectionHeader("Analytics", this.#since, timeframePicker(timeframe)),
             this.#notice,
-            element("div", { class: "tiles" }, Array.from(this.#tiles.values(), (each) => each.element)),
+            element("div", { class: "tiles is-seven" }, Array.from(this.#tiles.values(), (each) => each.element)),
             card("Who was active", {}, this.#composition.element),
             card("Retention", {
                 tools: [explanation("Retention", ["UserAnalytics", "retention"])],
@@ -61,12 +62,12 @@ export class Analytics {
             this.#notice.replaceChildren(
                 element("p", { class: "notice warning", role: "status" }, "Nothing has been counted yet. Is attune-metrics running?"));
         }
-        for (const [field, tile] of this.#tiles) tile.update(analytics[field], field === "stickiness" ? "of the month’s users come in a day" : "");
-        setText(this.#since, analytics.since === undefined ? "" : `Since ${formatMoment(analytics.since)}`);
+        for (const [field, tile] of this.#tiles) tile.update(analytics[field]);
+        setText(this.#since, analytics.since === undefined ? "" : `Since ${calendarOf(analytics.timeframe).begin(analytics.since)}`);
         const { activeUsers, returningUsers } = analytics;
         this.#composition.update([
             { label: "Returning users", className: "series-1", value: returningUsers },
-            { label: "First-time users", className: "series-3", value: activeUsers - returningUsers },
+            { label: "With a new account", className: "series-3", value: activeUsers - returningUsers },
         ]);
         this.#retention.update(analytics.retention);
     }

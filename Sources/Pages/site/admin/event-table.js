@@ -7,6 +7,9 @@ import { severityLabel } from "./severity.js";
 const pageSize = 50;
 /** Past this many rows a list that nobody reads on in begins anew, so that it does not grow for ever. */
 const longest = 300;
+const seconds = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" };
+const moments = new Intl.DateTimeFormat(undefined, seconds);
+const momentsWithYear = new Intl.DateTimeFormat(undefined, { year: "numeric", ...seconds });
 const columns = ["Time", "Severity", "Type", "Details", "Source", "Address"];
 
 /**
@@ -21,12 +24,15 @@ export class EventTable {
     #list;
     #successor;
     #shown = new Set();
+    /** The time of the newest event that is shown. */
+    #newest = 0;
     #isStopped = false;
     #hasReadOn = false;
-    #isFresh = true;
+    /** Whatever there is next is to be shown, wherever it belongs. */
+    #wantsAll = true;
     #draw = oncePerFrame(() => this.#redraw());
 
-    #body = element("tbody", { role: "rowgroup" });
+    #body = element("tbody", { role: "rowgroup", onpointerleave: () => this.#draw(), onfocusout: () => this.#draw() });
     #status = element("p", { class: "empty", role: "status" });
     #newcomers = element("button", { type: "button", class: "button primary newcomers", hidden: true, onclick: () => this.#showNewest() });
     #older = element("button", { type: "button", class: "button", hidden: true, onclick: () => this.#readOn() }, "Show older events");
@@ -57,7 +63,7 @@ export class EventTable {
         this.#args = args;
         this.hide();
         this.#hasReadOn = false;
-        this.#isFresh = true;
+        this.#wantsAll = true;
         this.#list = this.#watch(() => this.#draw());
         addEventListener("scroll", this.#draw, { passive: true });
         this.#draw();
@@ -77,12 +83,12 @@ export class EventTable {
     #redraw() {
         if (!this.#list) return;
         const { items, error, isLoading, hasMore } = this.#list;
-        const isFirst = this.#isFresh && !isLoading;
-        if (isFirst) this.#isFresh = false;
-        const visible = isFirst || this.#mayMove ? items : this.#withoutNewcomers(items);
-        if (!this.#isFresh) this.#fill(visible, isFirst);
+        const isWanted = this.#wantsAll && !isLoading;
+        if (isWanted) this.#wantsAll = false;
+        const visible = isWanted || this.#mayMove ? items : this.#withoutNewcomers(items);
+        if (!this.#wantsAll) this.#fill(visible, { isWanted });
         const held = items.length - visible.length;
-        this.#newcomers.hidden = held === 0 || this.#isFresh;
+        this.#newcomers.hidden = held === 0 || this.#wantsAll;
         if (held > 0) this.#newcomers.replaceChildren(icon("up"), `${formatNumber(held)} new ${held === 1 ? "event" : "events"}`);
         this.#older.hidden = !hasMore;
         setText(this.#status, this.#statusText({ error, isLoading, isEmpty: items.length === 0 }));
@@ -99,8 +105,9 @@ export class EventTable {
 
     /** Nobody reads further down: rows may come in at the top. */
     get #mayMove() {
-        return !this.#isStopped && this.#body.getBoundingClientRect().top > 0 && !this.#body.contains(document.activeElement)
-            && !this.#body.matches(":hover");
+        const top = document.querySelector(".top-bar").getBoundingClientRect().bottom;
+        const isTopInView = this.#body.getBoundingClientRect().top >= top;
+        return !this.#isStopped && isTopInView && !this.#body.contains(document.activeElement) && !this.#body.matches(":hover");
     }
 
     /** What was there already, and what comes after it. */
@@ -109,23 +116,19 @@ export class EventTable {
         return items.filter(({ _id }, index) => index > last || this.#shown.has(_id));
     }
 
-    #fill(events, isFirst) {
-        updateList(this.#body, events, { key: ({ _id }) => _id, make: (event) => this.#row(event, !isFirst && this.#isNewest(event)) });
+    #fill(events, { isWanted }) {
+        const newestBefore = this.#newest;
+        const isNew = ({ timestamp }) => !isWanted && timestamp >= newestBefore;
+        updateList(this.#body, events, { key: ({ _id }) => _id, make: (event) => this.#row(event, isNew(event)) });
         this.#shown = new Set(events.map(({ _id }) => _id));
-        this.#newestTime = events[0]?.timestamp ?? 0;
-    }
-
-    #newestTime = 0;
-
-    #isNewest({ timestamp }) {
-        return timestamp >= this.#newestTime;
+        this.#newest = events[0]?.timestamp ?? 0;
     }
 
     #row(event, isNew) {
         const { timestamp, severity, type, ip, metadata } = event;
         const cell = (name, ...content) => element("td", { role: "cell", class: `event-${name}` }, ...content);
         return element("tr", { role: "row", class: isNew && "is-new" },
-            cell("time", element("time", { datetime: new Date(timestamp).toISOString() }, formatMoment(timestamp))),
+            cell("time", element("time", { datetime: new Date(timestamp).toISOString(), title: formatMoment(timestamp) }, formatShortly(timestamp))),
             cell("severity", severityLabel(severity)),
             cell("type", element("button", { type: "button", class: "event-open", "aria-haspopup": "dialog", onclick: () => this.#open(event) }, typed(type))),
             cell("details", metadata ? typed(metadata.details, { dir: "auto" }) : ""),
@@ -134,8 +137,7 @@ export class EventTable {
     }
 
     #showNewest() {
-        this.#isStopped && this.#toggleStop();
-        this.#newcomers.hidden = true;
+        this.#wantsAll = true;
         this.#stop.focus({ preventScroll: true });
         this.element.closest("section").scrollIntoView({ block: "start" });
         this.#draw();
@@ -167,4 +169,10 @@ export class EventTable {
         });
         this.#successor = successor;
     }
+}
+
+/** Nov 23, 9:05:07 AM; with the year when it is another one. */
+function formatShortly(moment) {
+    const isThisYear = new Date(moment).getFullYear() === new Date().getFullYear();
+    return (isThisYear ? moments : momentsWithYear).format(moment);
 }

@@ -56,7 +56,8 @@ export class Overview {
         this.#timeframe = timeframe;
         timeframe.addEventListener("change", () => this.#queries.isOpen && this.#watchSeries());
 
-        const tile = (label, field, format = formatNumber) => [field, new Tile({ label, place: ["SystemMetrics", field], format })];
+        const tile = (label, field, format = formatNumber, isWide = false) =>
+            [field, new Tile({ label, place: ["SystemMetrics", field], format, isWide })];
         this.#tiles = new Map([
             tile("Active users", "activeUsers"),
             tile("Active sessions", "activeSessions"),
@@ -64,7 +65,7 @@ export class Overview {
             tile("Therapists", "totalTherapists"),
             tile("Clients", "totalClients"),
             tile("Messages sent", "messagesSent"),
-            tile("Response time", "avgResponseTime", formatDuration),
+            tile("Response time", "avgResponseTime", formatDuration, true),
             tile("System load", "systemLoad", formatLoad),
             tile("Storage used", "storageUsed", String),
         ]);

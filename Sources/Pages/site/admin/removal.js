@@ -9,14 +9,14 @@ import { personName } from "../shared/person.js";
 export function openRemoval(user, client) {
     return new Promise((resolve) => {
         let wasRemoved = false;
-        const heading = element("h2", { id: "removal-heading" }, "Remove ", personName(user, { class: "clipped", title: user.name }), "?");
+        const heading = element("h2", { id: "removal-heading" }, "Remove ", personName(user), "?");
         const failure = element("p", { class: "notice danger", role: "alert", hidden: true });
         const understood = element("input", { type: "checkbox", id: "removal-understood", onchange: () => (remove.disabled = !understood.checked) });
         const remove = element("button", { class: "button danger", disabled: true }, "Remove");
         const cancel = element("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, "Cancel");
         const form = element("form", { onsubmit: send },
             heading,
-            user.email && element("p", { class: "muted typed clipped" }, user.email),
+            user.email && element("p", { class: "muted typed" }, user.email),
             element("p", {}, "They are signed out everywhere at once and cannot sign in again. Name, e-mail address, bio and picture are deleted. What they wrote stays readable for those they wrote to."),
             element("div", { class: "confirmation" }, understood, element("label", { for: understood.id }, "I understand that this cannot be undone")),
             failure,

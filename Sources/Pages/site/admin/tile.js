@@ -9,12 +9,12 @@ export class Tile {
     #detail = element("p", { class: "tile-detail" });
 
     /**
-     * @param {{label: string, place: [string, string], format: (value) => string}} tile  `place`: see `explanation`
+     * @param {{label: string, place: [string, string], format: (value) => string, isWide?: boolean}} tile  `place`: see `explanation`
      */
-    constructor({ label, place, format }) {
+    constructor({ label, place, format, isWide = false }) {
         this.#format = format;
         this.#value.addEventListener("animationend", () => this.#value.classList.remove("has-changed"));
-        this.element = element("div", { class: "card tile", role: "group", "aria-label": label },
+        this.element = element("div", { class: `card tile${isWide ? " is-wide" : ""}`, role: "group", "aria-label": label },
             element("p", { class: "tile-label" }, label, explanation(label, place)), this.#value, this.#detail);
     }
 

@@ -1,5 +1,6 @@
 import { element, oncePerFrame, setText } from "../shared/dom.js";
 import { PagedQuery } from "../shared/paging.js";
+import { personName } from "../shared/person.js";
 import { sectionHeader } from "./card.js";
 import { icon } from "./icons.js";
 import { LiveQueries } from "./live.js";
@@ -9,6 +10,8 @@ import { UserTable } from "./user-table.js";
 const pageSize = 25;
 /** How long (ms) to wait for the next letter. */
 const typingPause = 200;
+/** How often (ms) the times since people were last active are brought up to date. */
+const agePause = 30_000;
 /** What a search may have at most, in characters. */
 const longestSearch = 200;
 
@@ -22,6 +25,7 @@ export class Users {
     #table;
     #heading;
     #typing;
+    #clock;
     #search = element("input", {
         class: "input", type: "search", id: "user-search", placeholder: "Find users by name", autocomplete: "off", spellcheck: "false",
         maxlength: longestSearch, oninput: () => this.#type(),
@@ -47,9 +51,11 @@ export class Users {
 
     show() {
         this.#watch();
+        this.#clock = setInterval(this.#draw, agePause);
     }
 
     hide() {
+        clearInterval(this.#clock);
         clearTimeout(this.#typing);
         this.#searches.closeAll();
         this.#list?.close();
@@ -63,6 +69,7 @@ export class Users {
 
     #type() {
         clearTimeout(this.#typing);
+        this.#announcement.replaceChildren();
         this.#typing = setTimeout(() => this.#watch(), typingPause);
     }
 
@@ -103,6 +110,6 @@ export class Users {
         if (!wasRemoved) return button.focus();
         // The button is gone with the row.
         this.#heading.focus();
-        this.#announcement.replaceChildren(element("p", { class: "notice" }, element("bdi", { dir: "auto", class: "clipped" }, user.name), " was removed."));
+        this.#announcement.replaceChildren(element("p", { class: "notice" }, personName(user), " was removed."));
     }
 }

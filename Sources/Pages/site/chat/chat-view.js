@@ -20,6 +20,8 @@ export function chatView({ client, session }) {
     const conversations = new PagedQuery(client, "messages:listConversations", {}, { pageSize, onChange: redraw });
     const outbox = new Outbox(client);
     outbox.addEventListener("change", redraw);
+    /** What was begun and not sent, by the person it is for. */
+    const drafts = new Map();
     const inbox = new Inbox({ client, session, conversations });
     const pane = element("section", { class: "conversation", "aria-label": "Conversation" });
     const view = element("main", { class: "chat" }, element("h1", { class: "unseen" }, "Attune messages"), inbox.view, pane);
@@ -36,15 +38,15 @@ export function chatView({ client, session }) {
         // The address stays good when the page is loaded again, wherever it came from.
         if (summary && place !== summary._id) history.replaceState(null, "", `#${summary._id}`);
 
+        view.classList.toggle("is-open", place !== "");
         if (conversation && conversation.personId !== person?._id) closeConversation();
         if (person && !conversation) {
-            conversation = new Conversation({ client, outbox, personId: person._id, redraw });
+            conversation = new Conversation({ client, outbox, drafts, personId: person._id, redraw });
             pane.replaceChildren(conversation.view);
         }
         if (conversation) conversation.draw({ person, summary });
-        else pane.replaceChildren(explanation(place, person));
+        else pane.replaceChildren(explanation(place));
 
-        view.classList.toggle("is-open", place !== "");
         inbox.draw({ me: me.value, chosen: summary?._id });
         moveFocus(place, summary);
         const unread = conversations.items.reduce((sum, { unreadCount }) => sum + unreadCount, 0);
@@ -89,7 +91,7 @@ export function chatView({ client, session }) {
     }
 
     function leaveOnEscape(event) {
-        if (event.key === "Escape" && conversation && !event.defaultPrevented) location.hash = "";
+        if (event.key === "Escape" && conversation && !event.defaultPrevented && !event.isComposing) location.hash = "";
     }
 
     addEventListener("hashchange", redraw);

@@ -1,21 +1,21 @@
 import { element } from "../shared/dom.js";
 import { icon } from "./icons.js";
 
-/** What was begun and not sent, by the person it is for; as long as the page is open. */
-const drafts = new Map();
-
 /** The field to write a message in. Enter sends it, Shift+Enter begins a new line. */
 export class Composer {
     view;
 
     #personId;
+    #drafts;
     #onSend;
     #field = element("textarea", { id: "message", class: "input", rows: 1, placeholder: "Write a message", dir: "auto", enterkeyhint: "send" });
     #button = element("button", { class: "button primary round", "aria-label": "Send" }, icon("send"));
     #observer = new ResizeObserver(() => this.#fit());
 
-    constructor({ personId, onSend }) {
+    /** @param {Map<string, string>} drafts  what was begun and not sent, by person */
+    constructor({ personId, drafts, onSend }) {
         this.#personId = personId;
+        this.#drafts = drafts;
         this.#onSend = onSend;
         this.#field.value = drafts.get(personId) ?? "";
         this.#field.addEventListener("input", () => this.#fit());
@@ -34,8 +34,8 @@ export class Composer {
     /** Keeps what was begun for the next time. */
     close() {
         this.#observer.disconnect();
-        if (this.#isEmpty) drafts.delete(this.#personId);
-        else drafts.set(this.#personId, this.#field.value);
+        if (this.#isEmpty) this.#drafts.delete(this.#personId);
+        else this.#drafts.set(this.#personId, this.#field.value);
     }
 
     get #isEmpty() {

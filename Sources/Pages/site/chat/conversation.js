@@ -27,7 +27,7 @@ export class Conversation {
     /** Undefined until the first message was written. */
     #messages;
 
-    constructor({ client, outbox, personId, redraw }) {
+    constructor({ client, outbox, drafts, personId, redraw }) {
         this.#client = client;
         this.#outbox = outbox;
         this.#redraw = redraw;
@@ -38,7 +38,7 @@ export class Conversation {
             this.#picture,
             element("div", { class: "row-text" }, this.#heading, this.#type));
         this.#log = new MessageLog({ client, onNearStart: () => this.#messages?.loadMore(), outbox });
-        this.#composer = new Composer({ personId, onSend: (content) => this.#send(content) });
+        this.#composer = new Composer({ personId, drafts, onSend: (content) => this.#send(content) });
         this.view = element("div", { class: "conversation-content" }, this.#header, this.#log.view, this.#refusal, this.#composer.view);
     }
 

@@ -20,7 +20,9 @@ export class MessageLog {
     #start = element("div", { class: "log-start" });
     #list = element("ol", { class: "messages" });
     #scroller = element("div", { class: "log", role: "log", "aria-label": "Messages", "aria-live": "off", tabindex: "0" }, this.#start, this.#list);
-    #toEnd = element("button", { type: "button", class: "button to-end", hidden: true, onclick: () => this.#scrollToEnd() });
+    #toEndWords = element("span");
+    #toEnd = element(
+        "button", { type: "button", class: "button to-end", hidden: true, onclick: () => this.#scrollToEnd() }, this.#toEndWords, icon("down"));
     /** Reads new messages out, which the log does not: it also gets older ones. */
     #announcer = element("p", { class: "unseen", role: "status" });
     #observer = new ResizeObserver(() => this.#keepEnd());
@@ -204,8 +206,9 @@ export class MessageLog {
 
     #drawToEnd(isNeeded) {
         setAttribute(this.#toEnd, "hidden", !isNeeded);
-        const words = this.#hasNews ? "New messages" : "Latest messages";
-        if (this.#toEnd.textContent !== words) this.#toEnd.replaceChildren(words, icon("down"));
+        const words = this.#hasNews ? "New messages" : "";
+        setAttribute(this.#toEnd, "aria-label", words || "Latest messages");
+        setText(this.#toEndWords, words);
     }
 }
 

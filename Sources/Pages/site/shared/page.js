@@ -44,7 +44,8 @@ function connectionBar(client) {
         clearTimeout(timer);
         bar.hidden = true;
         if (client.state === "failed") tell("Something went wrong. Load the page again.");
-        else if (client.state !== "connected" && client.state !== "closed") timer = setTimeout(() => tell("Reconnecting…"), patience);
+        else if (client.state === "connecting") timer = setTimeout(() => tell("Connecting…"), patience);
+        else if (client.state === "waiting") timer = setTimeout(() => tell("Reconnecting…"), patience);
     }
 
     function tell(words) {

@@ -24,6 +24,7 @@ export class TimeChart {
     #marks = svg("g", { class: "chart-marks" });
     #reader;
     #frame;
+    #empty = element("p", { class: "chart-empty" });
     #table = element("table", { class: "chart-table" });
     #data = { buckets: [], calendar: null };
     #plot;
@@ -35,7 +36,7 @@ export class TimeChart {
         this.#formatValue = formatValue;
         this.#wholeNumbers = wholeNumbers;
         this.#reader = new ChartReader(`${title}: read the chart`, (index) => this.#mark(index));
-        this.#frame = element("div", { class: "chart-frame" }, this.#canvas, this.#reader.element);
+        this.#frame = element("div", { class: "chart-frame" }, this.#canvas, this.#reader.element, this.#empty);
         this.element = element("div", { class: "chart" },
             series.length > 1 && this.#legend(),
             this.#frame,
@@ -49,6 +50,8 @@ export class TimeChart {
     /** @param calendar  what the buckets are called, see `calendar.js` */
     update(buckets, calendar) {
         this.#data = { buckets, calendar };
+        this.#empty.textContent = buckets.length === 0 ? "Nothing has been counted yet." : "";
+        this.#reader.element.hidden = buckets.length === 0;
         this.#fillTable();
         this.#draw();
     }

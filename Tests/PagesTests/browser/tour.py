@@ -1,0 +1,110 @@
+"""Both pages in all their states, each looked at in light and dark."""
+from admin import Admin
+from attune import administrator, report, sign_up
+from chat import Chat
+from inspection import check_accessibility, check_focus, check_width
+from playwright.sync_api import expect
+
+
+def tour(stage, size):
+    chat(stage, size)
+    dashboard(stage, size)
+
+
+def look(page, state, controls):
+    """`controls`: Tab reaches at least so many."""
+    check_width(page, state)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        check_accessibility(page, f"{state}, {scheme}")
+    check_focus(page, state, controls)
+
+
+def chat(stage, size):
+    ann, ben, cleo = sign_up("Ann", "therapist"), sign_up("Ben Benson"), sign_up("Cleo")
+    for number in range(12):
+        ben.send(f"message {number}\nwith a second line", ann)
+        ann.send(f"answer {number}", ben)
+    cleo.send("Hello Ann", ann)
+
+    page = stage.window(f"chat-{size[0]}", size=size).page
+    chat = Chat(page)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    look(page, "sign in", 4)
+    page.get_by_role("button", name="Create an account").click()
+    expect(page.get_by_role("button", name="Sign up")).to_be_visible()
+    look(page, "sign up", 6)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("E-mail address").fill(ann.email)
+    page.get_by_label("Password").fill("wrong password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    look(page, "wrong password", 4)
+
+    chat.sign_in(ann)
+    chat.expect_unread("Cleo", 1)
+    look(page, "inbox", 4)
+    chat.open("Ben Benson")
+    expect(chat.message("answer 0")).to_be_in_viewport()
+    look(page, "conversation", 3)
+    page.goto(page.url.split("#")[0] + f"#{sign_up('Dan').id}")
+    chat.expect_open("Dan")
+    look(page, "conversation that has not begun", 3)
+    page.evaluate("location.hash = ''")
+    expect(chat.find("Ben Benson").get_by_role("link").first).to_be_visible()
+    look(page, "people", 3)
+    chat.find("nobody has this name")
+    expect(page.get_by_text("Nobody of that name.")).to_be_visible()
+    look(page, "nobody found", 2)
+    page.evaluate("location.hash = 'conversation_unknown'")
+    expect(page.get_by_text("There is no such conversation")).to_be_visible()
+    look(page, "no such conversation", 2)
+
+    lonely = Chat(stage.window(f"lonely-{size[0]}", size=size).page).sign_in(sign_up("Lonely"))
+    expect(lonely.page.get_by_text("No conversations yet")).to_be_visible()
+    look(lonely.page, "empty inbox", 2)
+
+
+def dashboard(stage, size):
+    report(type="door_opened", severity="critical", details="The door was opened.", ip="192.0.2.7", context={"door": "front"})
+    report(type="window_opened", severity="medium", details="The window was opened.")
+
+    eves = Admin(stage.window(f"eve-{size[0]}", size=size).page).sign_in(sign_up("Eve"))
+    expect(eves.page.get_by_role("heading", name="This page is for administrators")).to_be_visible()
+    look(eves.page, "refusal", 2)
+
+    admin = Admin(stage.window(f"admin-{size[0]}", size=size).page).sign_in(administrator()).expect_dashboard()
+    page = admin.page
+    admin.number("Messages sent")
+    look(page, "overview", 15)
+    page.get_by_text("Show as table").first.click()
+    expect(page.get_by_role("table", name="Activity")).to_be_visible()
+    page.get_by_role("button", name="What is “Messages sent”?").focus()
+    look(page, "overview with a table", 15)
+
+    admin.show("Security")
+    expect(admin.event("The door was opened.").first).to_be_visible()
+    look(page, "security", 15)
+    admin.event("The door was opened.").first.get_by_role("button").click()
+    expect(page.get_by_role("dialog", name="door_opened")).to_be_visible()
+    look(page, "event", 2)
+    page.keyboard.press("Escape")
+    admin.filter.get_by_label("Type").fill("nothing_has_this_type")
+    admin.filter.get_by_label("Type").press("Enter")
+    expect(page.get_by_text("No event matches the filters.")).to_be_visible()
+    look(page, "no events", 10)
+
+    admin.show("Analytics")
+    admin.number("Messages")
+    look(page, "analytics", 10)
+
+    admin.show("Users")
+    expect(admin.user("Eve").first).to_be_visible()
+    look(page, "users", 10)
+    admin.remove_button("Eve").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    look(page, "removal", 2)
+    page.keyboard.press("Escape")
+    page.get_by_role("searchbox", name="Find users").fill("nobody has this name")
+    expect(page.get_by_text("No user has this in their name.")).to_be_visible()
+    look(page, "no users", 8)
