@@ -69,44 +69,49 @@ extension LiveQueries {
         var brokenNow = broken
         var runs: [ObjectIdentifier: FunctionRunner.QueryRun] = [:]
 
-        let outcome: TickOutcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
-            let moment = try await Moment.current(in: transaction)
-            if isExact {
-                // Between the feed's word and ours the feed may have been lost, and the commits forgotten.
-                guard await feedReached(moment.position, epoch: epoch), feedEpoch == epoch else { return .again }
-            } else {
-                // What the log has in memory only is gone after a crash, and its positions are given out again.
-                _ = try await database.write(Self.flush())
-            }
-            let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
-            let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
-            // It sees a commit and not the one before, or not one that polling has been past: there is no timestamp for that.
-            if let firstUnseen, firstUnseen.position <= max(timestamp, seen.last?.position ?? .zero) { return .again }
-            answered = seen
-            if let firstUnseen, firstUnseen.position <= moment.position {
-                tickTimestamp = max(timestamp, LogPosition(firstUnseen.position.rawValue - 1))
-            } else {
-                tickTimestamp = max(timestamp, moment.position)
-            }
+        var outcome = TickOutcome.again
+        do {
+            outcome = try await tickDatabase.withTransaction(.snapshot) { transaction in
+                let moment = try await Moment.current(in: transaction)
+                if isExact {
+                    // Between the feed's word and ours the feed may have been lost, and the commits forgotten.
+                    guard await feedReached(moment.position, epoch: epoch), feedEpoch == epoch else { return .again }
+                } else {
+                    // What the log has in memory only is gone after a crash, and its positions are given out again.
+                    _ = try await database.write(Self.flush())
+                }
+                let seen = pendingCommits.filter { moment.visibility.sees($0.transactionID) }
+                let firstUnseen = pendingCommits.first { !moment.visibility.sees($0.transactionID) }
+                // It sees a commit and not the one before, or not one that polling has been past: there is no timestamp for that.
+                if let firstUnseen, firstUnseen.position <= max(timestamp, seen.last?.position ?? .zero) { return .again }
+                answered = seen
+                if let firstUnseen, firstUnseen.position <= moment.position {
+                    tickTimestamp = max(timestamp, LogPosition(firstUnseen.position.rawValue - 1))
+                } else {
+                    tickTimestamp = max(timestamp, moment.position)
+                }
 
-            // Who is still who they were?
-            for commit in answered { tellSessionDirectory(commit) }
-            let rechecked = sessionsToRecheck(answered, all: runsEverything, tick: number)
-            try await recheckIdentities(of: rechecked, in: transaction, tick: number, toRun: &toRun)
+                // Who is still who they were?
+                for commit in answered { tellSessionDirectory(commit) }
+                let rechecked = sessionsToRecheck(answered, all: runsEverything, tick: number)
+                try await recheckIdentities(of: rechecked, in: transaction, tick: number, toRun: &toRun)
 
-            // What has to run?
-            if runsEverything || configuration.missedInvalidation != nil {
-                for query in queries.values where query.createdIn < number { toRun[ObjectIdentifier(query)] = query }
-            }
-            let touched = touchedQueries(answered)
-            toRun.merge(touched) { query, _ in query }
+                // What has to run?
+                if runsEverything || configuration.missedInvalidation != nil {
+                    for query in queries.values where query.createdIn < number { toRun[ObjectIdentifier(query)] = query }
+                }
+                let touched = touchedQueries(answered)
+                toRun.merge(touched) { query, _ in query }
 
-            runs = try await run(toRun, in: transaction, broken: &brokenNow)
-            guard brokenNow.count == broken.count else { return .again }
-            if !runsEverything, let report = configuration.missedInvalidation {
-                reportMissedInvalidations(runs, of: toRun, touched: touched, report)
+                runs = try await run(toRun, in: transaction, broken: &brokenNow)
+                guard brokenNow.count == broken.count else { return .again }
+                if !runsEverything, let report = configuration.missedInvalidation {
+                    reportMissedInvalidations(runs, of: toRun, touched: touched, report)
+                }
+                return .done
             }
-            return .done
+        } catch where brokenNow.count > broken.count {
+            // What a query has ended cannot be committed.
         }
         guard case .done = outcome else {
             broken = brokenNow

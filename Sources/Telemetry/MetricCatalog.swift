@@ -66,7 +66,7 @@ public enum MetricCatalog {
         MetricDescription("attune_aggregation_turns_failed_total", "Turns that failed; what they did was undone."),
         MetricDescription("attune_aggregation_facts_total", "Facts added up, by kind."),
         MetricDescription("attune_database_size_bytes", "Size of the database; of the leader only."),
-        MetricDescription("attune_security_level", "Active security level, from 0 (low) to 3 (critical); of the leader only."),
+        MetricDescription("attune_security_level", "Security level: 0 low, 1 guarded, 2 elevated, 3 high, 4 critical; of the leader only."),
     ]
 
     /// Of all, under the names that Prometheus' client libraries use.

@@ -17,7 +17,7 @@ struct PagesTests {
 
 /// The programs in `browser`, by name.
 enum Scenario: String, CaseIterable, CustomTestStringConvertible {
-    case conversation, sessions, reconnecting, dashboard, removal, accessibility, layout, hostile
+    case conversation, sessions, reconnecting, dashboard, removal, hostile, phone, wide
 
     var testDescription: String {
         switch self {
@@ -26,9 +26,9 @@ enum Scenario: String, CaseIterable, CustomTestStringConvertible {
         case .reconnecting: "a worker that stops is shown, and gone when it is back; what was sent meanwhile arrives once"
         case .dashboard: "the dashboard moves with messages and events, filters, and tells ordinary accounts nothing"
         case .removal: "a removed user's window loses access, and the other side reads on"
-        case .accessibility: "no violation of WCAG 2 A and AA in any state; focus goes in reading order and is seen"
-        case .layout: "phone and wide screen, light and dark: nothing is wider than the window"
         case .hostile: "markup, right-to-left marks and very long words are text, and break no layout"
+        case .phone: "on a phone, in every state, light and dark: as wide as the window, no violation of WCAG A and AA, focus in order and seen"
+        case .wide: "the same on a wide screen"
         }
     }
 }

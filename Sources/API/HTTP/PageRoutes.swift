@@ -75,8 +75,9 @@ struct PageRoutes: Sendable {
     /// nobody's frame. `connect-src 'self'` holds for WebSockets of the same host and port, too.
     private static let headers: HTTPFields = [
         HTTPField.Name("Content-Security-Policy")!: [
-            "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'", "form-action 'none'",
-            "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+            "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
+            "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
         ].joined(separator: "; "),
         .xContentTypeOptions: "nosniff",
         HTTPField.Name("X-Frame-Options")!: "DENY",

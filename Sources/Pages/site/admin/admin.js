@@ -31,14 +31,17 @@ function openForAdministrators({ client, session }) {
 }
 
 function waiting() {
-    return element("main", { class: "waiting" }, element("span", { class: "spinner" }), element("p", { role: "status" }, "Connecting…"));
+    return element("main", { class: "waiting" },
+        element("span", { class: "spinner" }), element("p", { role: "status" }, "Connecting…"));
 }
 
 function refusal(session) {
     document.title = "No access · Attune";
     return element("main", { class: "refusal" },
         element("h1", {}, "This page is for administrators"),
-        element("p", {}, "Your account has no administrator's rights, so there is nothing to see here. An administrator of this installation can give them to you."),
+        element("p", {},
+            "Your account has no administrator’s rights, so there is nothing to see here. ",
+            "Whoever runs this installation can give them to you."),
         element("div", { class: "refusal-choices" },
             element("a", { class: "button primary", href: "chat" }, "Go to your messages"),
             element("button", { class: "button", onclick: () => session.signOut() }, "Sign out")));

@@ -58,13 +58,14 @@ export class Analytics {
     #update(analytics, error) {
         this.#notice.replaceChildren(...(error ? [failureNotice(error)] : []));
         if (!analytics) return;
-        if (analytics.since === undefined) {
-            this.#notice.replaceChildren(
-                element("p", { class: "notice warning", role: "status" }, "Nothing has been counted yet. Is attune-metrics running?"));
+        const { timeframe, since, activeUsers, returningUsers } = analytics;
+        const isCounted = since !== undefined;
+        if (!isCounted) {
+            const words = "Nothing has been counted yet. Is attune-metrics running?";
+            this.#notice.replaceChildren(element("p", { class: "notice warning", role: "status" }, words));
         }
+        setText(this.#since, isCounted ? `Since ${calendarOf(timeframe).begin(since)}` : "");
         for (const [field, tile] of this.#tiles) tile.update(analytics[field]);
-        setText(this.#since, analytics.since === undefined ? "" : `Since ${calendarOf(analytics.timeframe).begin(analytics.since)}`);
-        const { activeUsers, returningUsers } = analytics;
         this.#composition.update([
             { label: "Returning users", className: "series-1", value: returningUsers },
             { label: "With a new account", className: "series-3", value: activeUsers - returningUsers },

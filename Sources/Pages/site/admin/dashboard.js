@@ -39,7 +39,8 @@ export class Dashboard {
                 this.#viewerName,
                 element("button", { type: "button", class: "button quiet sign-out", onclick: () => session.signOut() },
                     icon("signOut"), element("span", { class: "sign-out-words" }, "Sign out"))),
-            element("nav", { class: "sections", "aria-label": "Sections" }, element("ul", {}, sections.map((section) => this.#link(section)))),
+            element("nav", { class: "sections", "aria-label": "Sections" },
+                element("ul", {}, sections.map((section) => this.#link(section)))),
             this.#main);
         this.update(viewer);
         addEventListener("hashchange", this.#followAddress);
@@ -53,7 +54,8 @@ export class Dashboard {
 
     close() {
         removeEventListener("hashchange", this.#followAddress);
-        this.#shown?.hide();
+        this.#shown.hide();
+        document.title = "Administration · Attune";
     }
 
     #link({ name, title }) {
@@ -68,6 +70,7 @@ export class Dashboard {
         if (section === this.#shown) return;
         this.#shown?.hide();
         this.#shown = section;
+        for (const dialog of this.element.querySelectorAll("dialog")) dialog.close();
         for (const [linked, link] of this.#links) setAttribute(link, "aria-current", linked === name && "page");
         document.title = `${title} · Attune`;
         this.#main.replaceChildren(section.element);

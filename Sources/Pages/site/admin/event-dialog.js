@@ -11,10 +11,15 @@ export function openEvent(event, client) {
     const { _id, timestamp, severity, type, userId, ip, metadata } = event;
     const person = element("dd", {}, typed(userId ?? "", { class: "code" }));
     const heading = element("h2", { id: "event-heading" }, typed(type));
-    const dialog = element("dialog", { class: "drawer", "aria-labelledby": heading.id, onclick: (click) => click.target === dialog && dialog.close() },
+    const close = () => dialog.close();
+    // Beside the content there is only what is behind the dialog.
+    const closeIfBeside = ({ target }) => target === dialog && close();
+    const dialog = element("dialog", { class: "drawer", "aria-labelledby": heading.id, onclick: closeIfBeside },
         element("div", { class: "drawer-content" },
             element("header", { class: "drawer-header" }, heading,
-                element("button", { type: "button", class: "button quiet round", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
+                element("button", {
+                    type: "button", class: "button quiet round", "aria-label": "Close", onclick: close,
+                }, icon("close"))),
             severityLabel(severity),
             metadata && element("p", { class: "typed event-sentence", dir: "auto" }, metadata.details),
             element("dl", { class: "facts" },
@@ -23,8 +28,7 @@ export function openEvent(event, client) {
                 ip && fact("Address", typed(ip, { class: "code" })),
                 metadata?.source && fact("Source", typed(metadata.source)),
                 fact("Event", typed(_id, { class: "code" }))),
-            metadata?.context && element("h3", {}, "Context"),
-            metadata?.context && element("pre", { class: "code typed", tabindex: 0, role: "region", "aria-label": "Context" }, readable(metadata.context))));
+            metadata?.context && contextView(metadata.context)));
 
     const profile = userId && client.watch("users:getProfile", { userId }, ({ value }) => {
         if (value) person.replaceChildren(personName(value), typed(userId, { class: "code muted" }));
@@ -39,6 +43,12 @@ export function openEvent(event, client) {
 
 function fact(name, ...content) {
     return element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
+}
+
+function contextView(context) {
+    return element("div", {},
+        element("h3", {}, "Context"),
+        element("pre", { class: "code typed", tabindex: 0, role: "region", "aria-label": "Context" }, readable(context)));
 }
 
 /** JSON in lines; other text as it is. */

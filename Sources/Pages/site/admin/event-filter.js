@@ -7,21 +7,27 @@ export class EventFilter {
     #onChange;
     #types = element("datalist", { id: "event-types" });
     #fields = {
-        type: element("input", { class: "input", id: "event-type", list: "event-types", placeholder: "All types", maxlength: 200, autocomplete: "off", spellcheck: "false" }),
+        type: element("input", {
+            class: "input", id: "event-type", list: "event-types", placeholder: "All types",
+            autocomplete: "off", spellcheck: "false",
+        }),
         severity: element("select", { class: "input", id: "event-severity" },
-            element("option", { value: "" }, "All severities"), severities.map(({ value, label }) => element("option", { value }, label))),
+            element("option", { value: "" }, "All severities"),
+            severities.map(({ value, label }) => element("option", { value }, label))),
         since: element("input", { class: "input", id: "event-since", type: "datetime-local" }),
         until: element("input", { class: "input", id: "event-until", type: "datetime-local" }),
     };
-    #reset = element("button", { type: "button", class: "button quiet", onclick: () => this.choose({}) }, "Clear filters");
+    #reset = element("button", { type: "button", class: "button quiet", onclick: () => this.#clear() }, "Clear filters");
     #chosen = JSON.stringify({});
 
-    /** @param {(args: object) => void} onChange  called with the arguments for `security:getSecurityEvents` */
+    /** @param {(args: object) => void} onChange  called with `arguments` when they have changed */
     constructor(onChange) {
         this.#onChange = onChange;
         const { type, severity, since, until } = this.#fields;
-        this.element = element("form", { class: "filter", role: "search", "aria-label": "Filter events", onsubmit: (event) => this.#submit(event), onchange: () => this.#apply() },
-            field("Type", type), field("Severity", severity), field("From", since), field("Until", until), this.#reset, this.#types);
+        const listeners = { onsubmit: (event) => this.#submit(event), onchange: () => this.#apply() };
+        this.element = element("form", { class: "filter", role: "search", "aria-label": "Filter events", ...listeners },
+            field("Type", type), field("Severity", severity), field("From", since), field("Until", until),
+            this.#reset, this.#types);
         // Who picks a type from the list is done; who types one presses Return or leaves the field.
         type.addEventListener("input", () => (type.value === "" || this.#isKnownType(type.value)) && this.#apply());
         this.#reset.hidden = true;
@@ -43,14 +49,21 @@ export class EventFilter {
         this.#apply();
     }
 
+    /** The arguments for `security:getSecurityEvents`. */
     get arguments() {
         const { type, severity, since, until } = this.#fields;
         return {
-            ...(type.value.trim() && { type: type.value.trim() }),
+            ...(type.value && { type: type.value }),
             ...(severity.value && { severity: severity.value }),
             ...(since.value && { since: momentOf(since.value) }),
             ...(until.value && { until: momentOf(until.value) }),
         };
+    }
+
+    #clear() {
+        this.choose({});
+        // The button is hidden now.
+        this.#fields.type.focus();
     }
 
     #submit(event) {

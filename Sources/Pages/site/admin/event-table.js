@@ -5,7 +5,7 @@ import { icon } from "./icons.js";
 import { severityLabel } from "./severity.js";
 
 const pageSize = 50;
-/** Past this many rows a list that nobody reads on in begins anew, so that it does not grow for ever. */
+/** Past this many rows, shown while nobody reads on, or held back, the list begins anew: it does not grow for ever. */
 const longest = 300;
 const seconds = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" };
 const moments = new Intl.DateTimeFormat(undefined, seconds);
@@ -30,12 +30,19 @@ export class EventTable {
     #hasReadOn = false;
     /** Whatever there is next is to be shown, wherever it belongs. */
     #wantsAll = true;
+    /** The rows stay as they are, and the list has begun anew: what was between them is not known. */
+    #isCutOff = false;
     #draw = oncePerFrame(() => this.#redraw());
 
     #body = element("tbody", { role: "rowgroup", onpointerleave: () => this.#draw(), onfocusout: () => this.#draw() });
     #status = element("p", { class: "empty", role: "status" });
-    #newcomers = element("button", { type: "button", class: "button primary newcomers", hidden: true, onclick: () => this.#showNewest() });
-    #older = element("button", { type: "button", class: "button", hidden: true, onclick: () => this.#readOn() }, "Show older events");
+    #newcomersNote = element("span", { class: "unseen", role: "status" });
+    #newcomers = element("button", {
+        type: "button", class: "button primary newcomers", hidden: true, onclick: () => this.#showNewest(),
+    });
+    #older = element("button", {
+        type: "button", class: "button", hidden: true, onclick: () => this.#readOn(),
+    }, "Show older events");
     #stop = element("button", { type: "button", class: "button quiet", "aria-pressed": "false", onclick: () => this.#toggleStop() },
         icon("pause"), "Pause");
 
@@ -49,7 +56,7 @@ export class EventTable {
                 element("tr", { role: "row" }, columns.map((name) => element("th", { role: "columnheader", scope: "col" }, name)))),
             this.#body);
         this.element = element("div", { class: "event-table" },
-            element("div", { class: "newcomers-place", role: "status" }, this.#newcomers), table, this.#status,
+            element("div", { class: "newcomers-place" }, this.#newcomersNote, this.#newcomers), table, this.#status,
             element("div", { class: "table-end" }, this.#older));
     }
 
@@ -62,7 +69,7 @@ export class EventTable {
     show(args) {
         this.#args = args;
         this.hide();
-        this.#hasReadOn = false;
+        this.#hasReadOn = this.#isCutOff = false;
         this.#wantsAll = true;
         this.#list = this.#watch(() => this.#draw());
         addEventListener("scroll", this.#draw, { passive: true });
@@ -83,17 +90,23 @@ export class EventTable {
     #redraw() {
         if (!this.#list) return;
         const { items, error, isLoading, hasMore } = this.#list;
-        const isWanted = this.#wantsAll && !isLoading;
-        if (isWanted) this.#wantsAll = false;
-        const visible = isWanted || this.#mayMove ? items : this.#withoutNewcomers(items);
-        if (!this.#wantsAll) this.#fill(visible, { isWanted });
-        const held = items.length - visible.length;
-        this.#newcomers.hidden = held === 0 || this.#wantsAll;
-        if (held > 0) this.#newcomers.replaceChildren(icon("up"), `${formatNumber(held)} new ${held === 1 ? "event" : "events"}`);
-        this.#older.hidden = !hasMore;
+        if (!isLoading && (this.#wantsAll || this.#mayMove)) this.#showAll(items);
+        else if (!this.#wantsAll && !this.#isCutOff) this.#fill(this.#withoutNewcomers(items));
+        const heldBack = this.#wantsAll ? 0 : items.filter(({ _id }) => !this.#shown.has(_id)).length;
+        this.#tellOfNewcomers(heldBack);
+        this.#older.hidden = !hasMore || this.#isCutOff;
         setText(this.#status, this.#statusText({ error, isLoading, isEmpty: items.length === 0 }));
         this.#status.hidden = this.#status.textContent === "";
-        if (items.length > longest && !this.#hasReadOn && held === 0) this.#beginAnew();
+        if (heldBack === 0 ? items.length > longest && !this.#hasReadOn : heldBack > longest) this.#beginAnew();
+    }
+
+    #tellOfNewcomers(count) {
+        this.#newcomers.hidden = count === 0;
+        // Said once, not with each event.
+        setText(this.#newcomersNote, count === 0 ? "" : "There are new events.");
+        if (count === 0) return;
+        const words = this.#isCutOff ? "Newest events" : `${formatNumber(count)} new ${count === 1 ? "event" : "events"}`;
+        this.#newcomers.replaceChildren(icon("up"), words);
     }
 
     #statusText({ error, isLoading, isEmpty }) {
@@ -116,9 +129,14 @@ export class EventTable {
         return items.filter(({ _id }, index) => index > last || this.#shown.has(_id));
     }
 
-    #fill(events, { isWanted }) {
+    #showAll(events) {
         const newestBefore = this.#newest;
-        const isNew = ({ timestamp }) => !isWanted && timestamp >= newestBefore;
+        const isMoving = !this.#wantsAll && !this.#isCutOff;
+        this.#wantsAll = this.#isCutOff = false;
+        this.#fill(events, ({ timestamp }) => isMoving && timestamp >= newestBefore);
+    }
+
+    #fill(events, isNew = () => false) {
         updateList(this.#body, events, { key: ({ _id }) => _id, make: (event) => this.#row(event, isNew(event)) });
         this.#shown = new Set(events.map(({ _id }) => _id));
         this.#newest = events[0]?.timestamp ?? 0;
@@ -127,10 +145,12 @@ export class EventTable {
     #row(event, isNew) {
         const { timestamp, severity, type, ip, metadata } = event;
         const cell = (name, ...content) => element("td", { role: "cell", class: `event-${name}` }, ...content);
+        const time = { datetime: new Date(timestamp).toISOString(), title: formatMoment(timestamp) };
+        const opener = { type: "button", class: "event-open", "aria-haspopup": "dialog", onclick: () => this.#open(event) };
         return element("tr", { role: "row", class: isNew && "is-new" },
-            cell("time", element("time", { datetime: new Date(timestamp).toISOString(), title: formatMoment(timestamp) }, formatShortly(timestamp))),
+            cell("time", element("time", time, formatShortly(timestamp))),
             cell("severity", severityLabel(severity)),
-            cell("type", element("button", { type: "button", class: "event-open", "aria-haspopup": "dialog", onclick: () => this.#open(event) }, typed(type))),
+            cell("type", element("button", opener, typed(type))),
             cell("details", metadata ? typed(metadata.details, { dir: "auto" }) : ""),
             cell("source", metadata?.source ? typed(metadata.source) : ""),
             cell("address", ip ? typed(ip) : ""));
@@ -165,6 +185,8 @@ export class EventTable {
             this.#list.close();
             this.#list = successor;
             this.#successor = undefined;
+            this.#hasReadOn = false;
+            this.#isCutOff = !this.#mayMove;
             this.#draw();
         });
         this.#successor = successor;

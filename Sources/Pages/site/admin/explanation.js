@@ -26,9 +26,10 @@ async function readDefinitions() {
 }
 
 function explainer(label, sentence) {
-    const tooltip = element("span", { id: `explanation-${nextNumber++}`, class: "tooltip", role: "tooltip", popover: "manual" }, `${sentence}.`);
+    const id = `explanation-${nextNumber++}`;
+    const tooltip = element("span", { id, class: "tooltip", role: "tooltip", popover: "manual" }, `${sentence}.`);
     const button = element("button", {
-        type: "button", class: "explain", "aria-label": `What is “${label}”?`, "aria-describedby": tooltip.id,
+        type: "button", class: "explain", "aria-label": `What is “${label}”?`, "aria-describedby": id,
         onpointerenter: (event) => event.pointerType === "mouse" && show(),
         onpointerleave: (event) => event.pointerType === "mouse" && document.activeElement !== button && hide(),
         onfocus: () => show(),
@@ -47,6 +48,7 @@ function explainer(label, sentence) {
         const isAbove = bottom + tooltip.offsetHeight + 8 > innerHeight;
         tooltip.style.setProperty("top", `${isAbove ? top - tooltip.offsetHeight - 6 : bottom + 6}px`);
         addEventListener("scroll", hide, { capture: true, once: true });
+        addEventListener("pointerdown", hide, { capture: true, once: true });
     }
 
     function hide() {

@@ -3,11 +3,11 @@ import { icon } from "./icons.js";
 
 /** From the calmest on; what each says follows the rules of `SecurityLevel`. */
 const levels = {
-    low: { title: "Low", meaning: "Nothing out of the ordinary within the last hour." },
-    guarded: { title: "Guarded", meaning: "There were events of medium severity within the last hour." },
-    elevated: { title: "Elevated", meaning: "There was an event of high severity, or many of medium severity, within the last hour." },
-    high: { title: "High", meaning: "There were many events of high severity, or a critical one, within the last hour." },
-    critical: { title: "Critical", meaning: "There was a critical event within the last 15 minutes. Somebody should be looking into it." },
+    low: ["Low", "Nothing out of the ordinary within the last hour."],
+    guarded: ["Guarded", "There were events of medium severity within the last hour."],
+    elevated: ["Elevated", "There was an event of high severity, or many of medium severity, within the last hour."],
+    high: ["High", "There were many events of high severity, or a critical one, within the last hour."],
+    critical: ["Critical", "There was a critical event within the last 15 minutes. Somebody should be looking into it."],
 };
 
 /** The security level: as a word, a colour and a place on a scale. */
@@ -25,10 +25,10 @@ export class LevelView {
     }
 
     update(name) {
-        const known = levels[name];
+        const [word, meaning] = levels[name];
         setAttribute(this.element, "data-level", name);
-        setText(this.#word, known.title);
-        setText(this.#meaning, known.meaning);
+        setText(this.#word, word);
+        setText(this.#meaning, meaning);
         this.#steps.forEach((step, index) => step.classList.toggle("is-reached", index <= Object.keys(levels).indexOf(name)));
     }
 }

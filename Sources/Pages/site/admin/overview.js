@@ -20,7 +20,6 @@ export class Overview {
     #queries;
     #timeframe;
     #level = new LevelView();
-    #levelCard;
     #tiles;
     #updated = element("p", { class: "updated" });
     #failure = element("div", { class: "failure" });
@@ -69,7 +68,7 @@ export class Overview {
             tile("System load", "systemLoad", formatLoad),
             tile("Storage used", "storageUsed", String),
         ]);
-        this.#levelCard = element("div", { class: "card level-card" },
+        const levelCard = element("div", { class: "card level-card" },
             this.#level.element,
             element("p", { class: "level-more" },
                 explanation("Security level", ["SystemMetrics", "activeSecurityLevel"]),
@@ -77,7 +76,7 @@ export class Overview {
         this.element = element("div", { class: "section" },
             sectionHeader("Overview", this.#updated),
             this.#failure,
-            this.#levelCard,
+            levelCard,
             element("div", { class: "tiles" }, Array.from(this.#tiles.values(), (each) => each.element)),
             element("div", { class: "subheader" }, element("h2", {}, "Over time"), timeframePicker(timeframe)),
             element("div", { class: "cards" },

@@ -11,14 +11,20 @@ export function openRemoval(user, client) {
         let wasRemoved = false;
         const heading = element("h2", { id: "removal-heading" }, "Remove ", personName(user), "?");
         const failure = element("p", { class: "notice danger", role: "alert", hidden: true });
-        const understood = element("input", { type: "checkbox", id: "removal-understood", onchange: () => (remove.disabled = !understood.checked) });
+        const understood = element("input", {
+            type: "checkbox", id: "removal-understood", onchange: () => (remove.disabled = !understood.checked),
+        });
         const remove = element("button", { class: "button danger", disabled: true }, "Remove");
-        const cancel = element("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, "Cancel");
+        const close = () => dialog.close();
+        const cancel = element("button", { type: "button", class: "button", autofocus: true, onclick: close }, "Cancel");
         const form = element("form", { onsubmit: send },
             heading,
             user.email && element("p", { class: "muted typed" }, user.email),
-            element("p", {}, "They are signed out everywhere at once and cannot sign in again. Name, e-mail address, bio and picture are deleted. What they wrote stays readable for those they wrote to."),
-            element("div", { class: "confirmation" }, understood, element("label", { for: understood.id }, "I understand that this cannot be undone")),
+            element("p", {},
+                "They are signed out everywhere at once and cannot sign in again. ",
+                "Name, e-mail address, bio and picture are deleted. What they wrote stays readable for those they wrote to."),
+            element("div", { class: "confirmation" },
+                understood, element("label", { for: understood.id }, "I understand that this cannot be undone")),
             failure,
             element("div", { class: "dialog-choices" }, cancel, remove));
         const dialog = element("dialog", { class: "dialog", "aria-labelledby": heading.id }, form);
@@ -31,7 +37,7 @@ export function openRemoval(user, client) {
             try {
                 await client.mutation("admin:removeUser", { userId: user._id });
                 wasRemoved = true;
-                dialog.close();
+                close();
             } catch (error) {
                 failure.textContent = error.message;
                 failure.hidden = false;

@@ -6,7 +6,8 @@ import { formatDayInUTC } from "./calendar.js";
 export class Retention {
     #table = element("table", { class: "heat-map" });
     #empty = element("p", { class: "empty" }, "There are no accounts of the last 12 weeks.");
-    element = element("div", { class: "table-scroller", tabindex: 0, role: "region", "aria-label": "Retention by week" }, this.#table, this.#empty);
+    element = element("div", { class: "table-scroller", tabindex: 0, role: "region", "aria-label": "Retention by week" },
+        this.#table, this.#empty);
 
     /** @param cohorts  the oldest first */
     update(cohorts) {
@@ -20,7 +21,8 @@ export class Retention {
             Array.from({ length: weeks }, (_, week) =>
                 element("th", { scope: "col", class: "heat-week" }, element("span", { class: "unseen" }, "Week "), String(week))));
         this.#table.replaceChildren(
-            element("caption", { class: "unseen" }, "Share of each week’s new accounts that were active in that week (0) and in later ones"),
+            element("caption", { class: "unseen" },
+                "Share of each week’s new accounts that were active in that week (0) and in later ones"),
             element("thead", {}, head),
             element("tbody", {}, cohorts.map((cohort) => row(cohort, weeks))));
     }
@@ -31,7 +33,7 @@ function row({ week, users, active }, weeks) {
         element("th", { scope: "row" }, formatDayInUTC(week)),
         element("td", { class: "is-number" }, formatNumber(users)),
         Array.from({ length: weeks }, (_, index) =>
-            index < active.length ? cell(active[index], users, index === active.length - 1) : element("td", { class: "heat-none" })));
+            index < active.length ? cell(active[index], users, index === active.length - 1) : element("td")));
 }
 
 function cell(active, users, isRunning) {

@@ -21,7 +21,10 @@ export class Security {
     #queries;
     #level = new LevelView();
     #failure = element("div", { class: "failure" });
-    #severities = new Counts({ label: ({ name }) => severityLabel(name), choose: ({ name }) => this.#filterBy({ severity: name }) });
+    #severities = new Counts({
+        label: ({ name }) => severityLabel(name),
+        choose: ({ name }) => this.#filterBy({ severity: name }),
+    });
     #types = new Counts({ label: ({ name }) => typed(name), choose: ({ name }) => this.#filterBy({ type: name }) });
     #hours = new TimeChart({
         title: "Events by hour",
@@ -35,12 +38,13 @@ export class Security {
     constructor({ client }) {
         this.#queries = new LiveQueries(client);
         this.#table = new EventTable({ client, open: (event) => openEvent(event, client) });
-        this.#eventsCard = card("Events", { className: "is-wide events-card", tools: [this.#table.stopButton] }, this.#filter.element, this.#table.element);
+        this.#eventsCard = card("Events", { tools: [this.#table.stopButton] }, this.#filter.element, this.#table.element);
+        const levelExplanation = explanation("Security level", ["SystemMetrics", "activeSecurityLevel"]);
         this.element = element("div", { class: "section" },
             sectionHeader("Security"),
             this.#failure,
             element("div", { class: "security-summary" },
-                card("Level", { tools: [explanation("Security level", ["SystemMetrics", "activeSecurityLevel"])] }, this.#level.element),
+                card("Level", { tools: [levelExplanation] }, this.#level.element),
                 card("By severity", {}, this.#severities.element),
                 card("Most frequent", {}, this.#types.element),
                 card("Last 24 hours", { className: "is-wide" }, this.#hours.element)),
@@ -61,8 +65,10 @@ export class Security {
         this.#failure.replaceChildren(...(error ? [failureNotice(error)] : []));
         if (!stats) return;
         this.#level.update(stats.activeSecurityLevel);
-        this.#severities.update(severities.map(({ value }) => ({ name: value, className: `is-${value}`, count: stats.bySeverity[value] })));
-        this.#types.update(stats.byType.slice(0, shownTypes).map(({ type, count }) => ({ name: type, className: "is-type", count })));
+        this.#severities.update(
+            severities.map(({ value }) => ({ name: value, className: `is-${value}`, count: stats.bySeverity[value] })));
+        this.#types.update(
+            stats.byType.slice(0, shownTypes).map(({ type, count }) => ({ name: type, className: "is-type", count })));
         this.#filter.offer(stats.byType.map(({ type }) => type));
         this.#hours.update(stats.lastDay.map(({ hour, count }) => ({ start: hour, count })), calendarOfHours);
     }

@@ -9,7 +9,9 @@ export class Tile {
     #detail = element("p", { class: "tile-detail" });
 
     /**
-     * @param {{label: string, place: [string, string], format: (value) => string, isWide?: boolean}} tile  `place`: see `explanation`
+     * @param {[string, string]} place  see `explanation`
+     * @param {(value) => string} format
+     * @param {boolean} isWide  twice as wide as others, where there is room
      */
     constructor({ label, place, format, isWide = false }) {
         this.#format = format;

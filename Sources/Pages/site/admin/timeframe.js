@@ -1,19 +1,14 @@
 import { element } from "../shared/dom.js";
 
 const choices = [
-    { value: "day", label: "Day", name: "the last 24 hours" },
-    { value: "week", label: "Week", name: "the last 7 days" },
-    { value: "month", label: "Month", name: "the last 30 days" },
+    { value: "day", label: "Day" },
+    { value: "week", label: "Week" },
+    { value: "month", label: "Month" },
 ];
 
 /** How far back charts and numbers look: one choice for all sections. Event: `change`. */
 export class Timeframe extends EventTarget {
     value = "day";
-
-    /** The last 24 hours, the last 7 days, the last 30 days. */
-    get name() {
-        return choices.find(({ value }) => value === this.value).name;
-    }
 
     choose(value) {
         if (value === this.value) return;

@@ -23,10 +23,12 @@ export class UserTable {
         this.#viewer = viewer;
         this.#remove = remove;
         // With roles of their own: on a phone the rows are laid out as cards, which takes tables' roles from them.
+        const heading = ({ name, title, isUnseen }) =>
+            element("th", { role: "columnheader", scope: "col", class: `user-${name}` },
+                element("span", { class: isUnseen && "unseen" }, title));
         this.element = element("table", { class: "users", role: "table", "aria-label": "Users" },
             element("thead", { role: "rowgroup" },
-                element("tr", { role: "row" }, columns.map(({ name, title, isUnseen }) =>
-                    element("th", { role: "columnheader", scope: "col", class: `user-${name}` }, isUnseen ? element("span", { class: "unseen" }, title) : title)))),
+                element("tr", { role: "row" }, columns.map(heading))),
             this.#body);
     }
 
@@ -41,7 +43,8 @@ export class UserTable {
     }
 
     #row(user) {
-        const row = element("tr", { role: "row" }, columns.map(({ name }) => element("td", { role: "cell", class: `user-${name}` })));
+        const row = element("tr", { role: "row" },
+            columns.map(({ name }) => element("td", { role: "cell", class: `user-${name}` })));
         row.querySelector(".user-actions").append(this.#action(row, user));
         return row;
     }
@@ -69,7 +72,8 @@ export class UserTable {
         row.user = user;
         if (cell("role").dataset.role !== role) {
             cell("role").dataset.role = role;
-            cell("role").replaceChildren(element("span", { class: `role is-${role}` }, role === "admin" ? "Administrator" : "User"));
+            const word = role === "admin" ? "Administrator" : "User";
+            cell("role").replaceChildren(element("span", { class: `role is-${role}` }, word));
         }
         setText(cell("type"), accountTypeName(accountType));
         setText(cell("created"), formatDate(createdAt));

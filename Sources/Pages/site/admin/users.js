@@ -14,6 +14,8 @@ const typingPause = 200;
 const agePause = 30_000;
 /** What a search may have at most, in characters. */
 const longestSearch = 200;
+/** How many users a search finds at most. */
+const mostFound = 20;
 
 /** The accounts: all of them, the newest first, or those whose name holds a text. */
 export class Users {
@@ -27,8 +29,8 @@ export class Users {
     #typing;
     #clock;
     #search = element("input", {
-        class: "input", type: "search", id: "user-search", placeholder: "Find users by name", autocomplete: "off", spellcheck: "false",
-        maxlength: longestSearch, oninput: () => this.#type(),
+        class: "input", type: "search", id: "user-search", placeholder: "Find users by name",
+        autocomplete: "off", spellcheck: "false", maxlength: longestSearch, oninput: () => this.#type(),
     });
     #status = element("p", { class: "empty", role: "status" });
     #announcement = element("div", { class: "announcement", role: "status" });
@@ -46,7 +48,8 @@ export class Users {
         this.element = element("div", { class: "section" },
             header,
             this.#announcement,
-            element("div", { class: "card users-card" }, this.#table.element, this.#status, element("div", { class: "table-end" }, this.#more)));
+            element("div", { class: "card" },
+                this.#table.element, this.#status, element("div", { class: "table-end" }, this.#more)));
     }
 
     show() {
@@ -96,8 +99,9 @@ export class Users {
         const users = (isSearch ? this.#found?.value : this.#list.items) ?? [];
         if (!isLoading || users.length > 0) this.#table.update(users, { isSearch });
         this.#more.hidden = isSearch || !this.#list.hasMore;
-        setText(this.#status, error?.message ?? (users.length > 0 ? "" : isLoading ? "Loading users…" : "No user has this in their name."));
-        this.#status.hidden = this.#status.textContent === "";
+        const words = error?.message ?? wordsAbout({ count: users.length, isSearch, isLoading });
+        setText(this.#status, words);
+        this.#status.hidden = words === "";
     }
 
     #readOn() {
@@ -112,4 +116,10 @@ export class Users {
         this.#heading.focus();
         this.#announcement.replaceChildren(element("p", { class: "notice" }, personName(user), " was removed."));
     }
+}
+
+/** What is said below the table. */
+function wordsAbout({ count, isSearch, isLoading }) {
+    if (count === 0) return isLoading ? "Loading users…" : "No user has this in their name.";
+    return isSearch && count === mostFound ? `These are the ${mostFound} best matches. Type more of the name to find others.` : "";
 }

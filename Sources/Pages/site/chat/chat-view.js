@@ -26,14 +26,16 @@ export function chatView({ client, session }) {
     const pane = element("section", { class: "conversation", "aria-label": "Conversation" });
     const view = element("main", { class: "chat" }, element("h1", { class: "unseen" }, "Attune messages"), inbox.view, pane);
     const clock = setInterval(redraw, clockTick);
-    /** Of somebody who is in none of the conversations. */
+    /** The inbox's row of the conversation that was found last. */
+    let known;
+    /** The query for somebody who is in none of the conversations, and the place that is for. */
     let profile;
     let conversation;
     let shownPlace;
 
     function draw() {
         const place = location.hash.slice(1);
-        const summary = conversations.items.find(({ _id, otherUser }) => place === _id || place === otherUser._id);
+        const summary = summaryAt(place);
         const person = summary?.otherUser ?? personAt(place);
         // The address stays good when the page is loaded again, wherever it came from.
         if (summary && place !== summary._id) history.replaceState(null, "", `#${summary._id}`);
@@ -45,12 +47,19 @@ export function chatView({ client, session }) {
             pane.replaceChildren(conversation.view);
         }
         if (conversation) conversation.draw({ person, summary });
-        else pane.replaceChildren(explanation(place));
+        else explain(place);
 
         inbox.draw({ me: me.value, chosen: summary?._id });
         moveFocus(place, summary);
         const unread = conversations.items.reduce((sum, { unreadCount }) => sum + unreadCount, 0);
         document.title = unread > 0 ? `(${unread}) ${title}` : title;
+    }
+
+    /** The inbox's row of the conversation that is to be shown; the last that there was, while the inbox is read anew. */
+    function summaryAt(place) {
+        const isThere = ({ _id, otherUser }) => place === _id || place === otherUser._id;
+        known = conversations.items.find(isThere) ?? known;
+        return known && isThere(known) ? known : undefined;
     }
 
     /** Who is to be written to for the first time. Undefined while that is not known. */
@@ -66,11 +75,16 @@ export function chatView({ client, session }) {
         return profile.query.value;
     }
 
-    function explanation(place) {
-        if (place === "") return emptyPane("talk", "Choose a conversation, or find somebody to write to.");
+    /** Says why no conversation is shown. */
+    function explain(place) {
         const isSearching = !conversations.error && (conversations.isLoading || conversations.hasMore || profile?.query.isLoading);
-        if (isSearching) return element("p", { class: "waiting", role: "status" }, "Loading…");
-        return emptyPane("talk", "There is no such conversation, or it is not yours.", element("a", { class: "button", href: "#" }, "All conversations"));
+        const words =
+            place === "" ? "Choose a conversation, or find somebody to write to."
+            : isSearching ? "Loading…"
+            : "There is no such conversation, or it is not yours.";
+        if (pane.textContent.startsWith(words)) return;
+        const wayBack = place !== "" && element("a", { class: "button back", href: "#" }, "All conversations");
+        pane.replaceChildren(element("div", { class: "empty", role: "status" }, icon("talk"), element("p", {}, words), wayBack));
     }
 
     /** Follows the address: into a conversation that was opened, and back to where it was chosen. */
@@ -109,8 +123,4 @@ export function chatView({ client, session }) {
     }
 
     return { view, close };
-}
-
-function emptyPane(picture, words, ...more) {
-    return element("div", { class: "empty" }, icon(picture), element("p", {}, words), ...more);
 }

@@ -8,7 +8,9 @@ export class Composer {
     #personId;
     #drafts;
     #onSend;
-    #field = element("textarea", { id: "message", class: "input", rows: 1, placeholder: "Write a message", dir: "auto", enterkeyhint: "send" });
+    #field = element("textarea", {
+        id: "message", class: "input", rows: 1, placeholder: "Write a message", dir: "auto", enterkeyhint: "send",
+    });
     #button = element("button", { class: "button primary round", "aria-label": "Send" }, icon("send"));
     #observer = new ResizeObserver(() => this.#fit());
 

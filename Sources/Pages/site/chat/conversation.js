@@ -81,7 +81,7 @@ export class Conversation {
             this.#picture.replaceChildren(avatar(person));
         }
         setText(this.#type, accountTypeName(accountType));
-        setText(this.#refusal, "This account has been removed. You can read the conversation, but nobody would get an answer.");
+        setText(this.#refusal, "This account has been removed. You can still read the conversation, but not write in it.");
         this.#refusal.hidden = !isRemoved;
         setAttribute(this.#composer.view, "hidden", isRemoved);
     }

@@ -7,7 +7,6 @@ const paths = {
     search: ["M11 4a7 7 0 1 1 0 14 7 7 0 0 1 0-14z", "M16 16l4 4"],
     signOut: ["M10 4H5v16h5", "M14 8l4 4-4 4", "M18 12H9"],
     talk: ["M4 5h16v11H9l-5 4z"],
-    clear: ["M6 6l12 12", "M18 6L6 18"],
 };
 
 /** A picture for a button, by name. It says nothing to screen readers; the button's label does. */

@@ -1,6 +1,6 @@
 import { element, setAttribute, setText, updateList } from "../shared/dom.js";
 import { formatBriefly } from "../shared/format.js";
-import { accountTypeName, avatar } from "../shared/person.js";
+import { accountTypeName, avatar, personName } from "../shared/person.js";
 import { icon } from "./icons.js";
 import { PeopleSearch } from "./people-search.js";
 
@@ -18,14 +18,15 @@ export class Inbox {
     constructor({ client, session, conversations }) {
         this.#session = session;
         this.#conversations = conversations;
-        this.#search = new PeopleSearch(client);
         const scroller = element("nav", { class: "rows-scroller", "aria-label": "Conversations" }, this.#list, this.#status);
         scroller.addEventListener("scroll", () => this.#readOn(scroller), { passive: true });
+        this.#search = new PeopleSearch(client, scroller);
         this.view = element(
             "section", { class: "inbox", "aria-label": "Inbox" },
-            element("header", { class: "inbox-header" }, element("h2", {}, "Messages")),
+            element(
+                "header", { class: "inbox-header" },
+                element("img", { src: "assets/shared/icon.svg", alt: "" }), element("h2", {}, "Messages")),
             this.#search.view, scroller, this.#account);
-        this.#search.hides(scroller);
     }
 
     /** Shows the conversations that there are; `chosen` is the id of the one that is open. */
@@ -38,7 +39,7 @@ export class Inbox {
         });
         setAttribute(this.#list, "hidden", items.length === 0);
         this.#drawStatus(items);
-        this.#search.exclude(me?._id);
+        this.#search.ownId = me?._id;
         if (me) this.#drawAccount(me);
     }
 
@@ -74,15 +75,20 @@ export class Inbox {
         if (this.#account.dataset.content === content) return;
         this.#account.dataset.content = content;
         const type = role === "admin" ? "Administrator" : accountTypeName(accountType);
+        const dashboard = role === "admin" ? [element("a", { class: "link", href: "admin" }, "Dashboard")] : [];
+        const signOut = () => this.#session.signOut();
         this.#account.replaceChildren(
             avatar(me),
-            element("div", { class: "row-text" }, element("p", { class: "row-name" }, element("bdi", {}, name)), element("p", { class: "row-more" }, type)),
-            ...(role === "admin" ? [element("a", { class: "link", href: "admin" }, "Dashboard")] : []),
-            element("button", { type: "button", class: "button quiet sign-out", onclick: () => this.#session.signOut() }, icon("signOut"), "Sign out"));
+            element(
+                "div", { class: "row-text" },
+                element("p", { class: "row-name" }, personName(me)), element("p", { class: "row-more" }, type)),
+            ...dashboard,
+            element("button", { type: "button", class: "button quiet sign-out", onclick: signOut }, icon("signOut"), "Sign out"));
     }
 }
 
 function conversationRow({ _id, otherUser }) {
+    const line = (...parts) => element("span", { class: "row-line" }, ...parts);
     return element(
         "li", {},
         element(
@@ -90,8 +96,8 @@ function conversationRow({ _id, otherUser }) {
             avatar(otherUser),
             element(
                 "span", { class: "row-text" },
-                element("span", { class: "row-line" }, element("bdi", { class: "row-name" }), element("time", { class: "row-time" })),
-                element("span", { class: "row-line" }, element("span", { class: "row-more" }), element("span", { class: "badge" })))));
+                line(element("bdi", { class: "row-name" }), element("time", { class: "row-time" })),
+                line(element("span", { class: "row-more" }), element("span", { class: "badge" })))));
 }
 
 function updateRow(row, { otherUser, lastMessage, unreadCount }, isChosen) {

@@ -1,5 +1,6 @@
 import { element, setAttribute, setText, updateList } from "../shared/dom.js";
 import { formatDay, formatMoment, formatTime } from "../shared/format.js";
+import { personName } from "../shared/person.js";
 import { icon } from "./icons.js";
 import { ReadMarks } from "./read-marks.js";
 
@@ -19,10 +20,12 @@ export class MessageLog {
     #marks;
     #start = element("div", { class: "log-start" });
     #list = element("ol", { class: "messages" });
-    #scroller = element("div", { class: "log", role: "log", "aria-label": "Messages", "aria-live": "off", tabindex: "0" }, this.#start, this.#list);
+    #scroller = element(
+        "div", { class: "log", role: "log", "aria-label": "Messages", "aria-live": "off", tabindex: "0" }, this.#start, this.#list);
     #toEndWords = element("span");
     #toEnd = element(
-        "button", { type: "button", class: "button to-end", hidden: true, onclick: () => this.#scrollToEnd() }, this.#toEndWords, icon("down"));
+        "button", { type: "button", class: "button to-end", hidden: true, onclick: () => this.#scrollToEnd() },
+        this.#toEndWords, icon("down"));
     /** Reads new messages out, which the log does not: it also gets older ones. */
     #announcer = element("p", { class: "unseen", role: "status" });
     #observer = new ResizeObserver(() => this.#keepEnd());
@@ -79,47 +82,27 @@ export class MessageLog {
     // MARK: Rows
 
     #rows(messages, outgoing, person) {
-        const mine = messages.filter(({ senderId }) => senderId !== person._id);
-        const lastReadId = mine.findLast(({ read }) => read)?._id;
-        const lastId = mine.at(-1)?._id;
-        const shown = [
-            ...messages.map((message) => {
-                const isMine = message.senderId !== person._id;
-                const state = !isMine ? "" : message._id === lastReadId ? "Read" : message._id === lastId && outgoing.length === 0 ? "Sent" : "";
-                return { ...message, key: message._id, isMine, state, isUnread: !isMine && !message.read };
-            }),
-            ...outgoing.map((message) => ({ ...message, key: message.id, isMine: true, state: message.failure ? "" : "Sending…", outgoing: message })),
-        ];
+        const shown = [...delivered(messages, outgoing, person), ...outgoing.map(onItsWay)];
         const rows = [];
         let before;
         for (const message of shown) {
             const day = new Date(message.createdAt).toDateString();
             const isNewDay = !before || new Date(before.createdAt).toDateString() !== day;
             if (isNewDay) rows.push({ key: `day ${day}`, moment: message.createdAt, make: dayRow, update: updateDay });
-            if (message._id && message._id === this.#firstUnreadId) rows.push({ key: "unread", make: unreadRow });
-            const continues = !isNewDay && before.isMine === message.isMine && message.createdAt - before.createdAt < groupingTime;
-            rows.push({ ...message, person, continues, make: (row) => this.#messageRow(row), update: (made, row) => this.#updateMessage(made, row) });
+            if (message.key === this.#firstUnreadId) rows.push({ key: "unread", make: unreadRow });
+            const isSoonAfter = !isNewDay && message.createdAt - before.createdAt < groupingTime;
+            const continues = isSoonAfter && before.isMine === message.isMine;
+            rows.push({ ...message, person, continues, make: messageRow, update: (made, row) => this.#updateMessage(made, row) });
             before = message;
         }
         return rows;
     }
 
-    #messageRow({ content, createdAt, isMine, person }) {
-        const time = element("time", { datetime: new Date(createdAt).toISOString(), title: formatMoment(createdAt) }, formatTime(createdAt));
-        return element(
-            "li", { class: `message ${isMine ? "is-mine" : "is-theirs"}` },
-            element("span", { class: "unseen" }, isMine ? "You" : element("bdi", {}, person.name), ": "),
-            element(
-                "div", { class: "bubble" },
-                element("p", { class: "text typed", dir: "auto" }, content),
-                element("p", { class: "meta" }, time, element("span", { class: "state" }))));
-    }
-
-    #updateMessage(made, { continues, state, isUnread, _id, outgoing }) {
+    #updateMessage(made, { key, continues, state, isUnread, outgoing }) {
         made.classList.toggle("continues", continues);
-        made.classList.toggle("is-pending", Boolean(outgoing));
+        made.classList.toggle("has-failed", Boolean(outgoing?.failure));
         setText(made.querySelector(".state"), state);
-        if (isUnread) this.#marks.watch(made.querySelector(".meta"), _id);
+        if (isUnread) this.#marks.watch(made.querySelector(".meta"), key);
         this.#updateFailure(made, outgoing);
     }
 
@@ -214,6 +197,37 @@ export class MessageLog {
 
 function isUnread({ senderId, read }, person) {
     return senderId === person._id && !read;
+}
+
+/** One's own messages show what became of them: the last one that was read, and the last one of all. */
+function delivered(messages, outgoing, person) {
+    const mine = messages.filter(({ senderId }) => senderId !== person._id);
+    const lastRead = mine.findLast(({ read }) => read);
+    const last = outgoing.length === 0 ? mine.at(-1) : undefined;
+    return messages.map((message) => ({
+        key: message._id,
+        content: message.content,
+        createdAt: message.createdAt,
+        isMine: message.senderId !== person._id,
+        isUnread: isUnread(message, person),
+        state: message === lastRead ? "Read" : message === last ? "Sent" : "",
+    }));
+}
+
+function onItsWay(outgoing) {
+    const { id, content, createdAt, failure } = outgoing;
+    return { key: id, content, createdAt, isMine: true, isUnread: false, state: failure ? "" : "Sending…", outgoing };
+}
+
+function messageRow({ content, createdAt, isMine, person }) {
+    const time = { datetime: new Date(createdAt).toISOString(), title: formatMoment(createdAt) };
+    return element(
+        "li", { class: `message ${isMine ? "is-mine" : "is-theirs"}` },
+        element("span", { class: "unseen" }, isMine ? "You" : personName(person), ": "),
+        element(
+            "div", { class: "bubble" },
+            element("p", { class: "text typed", dir: "auto" }, content),
+            element("p", { class: "meta" }, element("time", time, formatTime(createdAt)), element("span", { class: "state" }))));
 }
 
 function dayRow() {

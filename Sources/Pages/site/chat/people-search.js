@@ -10,34 +10,35 @@ export class PeopleSearch {
     view;
 
     #client;
-    #field = element("input", { id: "find-people", class: "input", type: "search", placeholder: "Find people", autocomplete: "off", spellcheck: "false" });
+    #replaced;
+    #ownId;
+    #field = element("input", {
+        id: "find-people", class: "input", type: "search", placeholder: "Find people", autocomplete: "off", spellcheck: "false",
+    });
     #status = element("p", { class: "hint search-status", role: "status" });
     #list = element("ul", { class: "rows", "aria-label": "People" });
     #results = element("div", { class: "rows-scroller", hidden: true }, this.#list);
-    #hidden;
-    #excludedId;
     #query;
     #timer;
 
-    constructor(client) {
+    /** @param {Element} replaced  what the results take the place of */
+    constructor(client, replaced) {
         this.#client = client;
+        this.#replaced = replaced;
         this.#field.addEventListener("input", () => this.#ask());
         this.#field.addEventListener("keydown", (event) => this.#clearOnEscape(event));
         this.#list.addEventListener("click", (event) => event.target.closest("a") && this.#clear());
         this.view = element(
             "search", { class: "search" },
-            element("div", { class: "search-field" }, element("label", { class: "unseen", for: "find-people" }, "Find people"), icon("search"), this.#field),
+            element(
+                "div", { class: "search-field" },
+                element("label", { class: "unseen", for: "find-people" }, "Find people"), icon("search"), this.#field),
             this.#status, this.#results);
     }
 
-    /** What the results take the place of. */
-    hides(other) {
-        this.#hidden = other;
-    }
-
-    /** Leaves out somebody: nobody writes to themselves. */
-    exclude(userId) {
-        this.#excludedId = userId;
+    /** Who looks for people. Nobody writes to themselves. */
+    set ownId(userId) {
+        this.#ownId = userId;
     }
 
     focus() {
@@ -56,10 +57,10 @@ export class PeopleSearch {
     }
 
     #draw({ value, error }) {
-        const people = (value ?? []).filter(({ _id }) => _id !== this.#excludedId);
+        const people = (value ?? []).filter(({ _id }) => _id !== this.#ownId);
         updateList(this.#list, people, { key: ({ _id }) => _id, make: personRow });
         this.#results.hidden = people.length === 0;
-        this.#hidden.hidden = true;
+        this.#replaced.hidden = true;
         this.view.classList.add("is-active");
         setText(this.#status, error ? error.message : people.length === 0 ? "Nobody of that name." : `${people.length} found`);
     }
@@ -76,7 +77,7 @@ export class PeopleSearch {
         this.#query = undefined;
         this.#field.value = "";
         this.#results.hidden = true;
-        this.#hidden.hidden = false;
+        this.#replaced.hidden = false;
         this.view.classList.remove("is-active");
         setText(this.#status, "");
     }
@@ -88,5 +89,8 @@ function personRow(person) {
         element(
             "a", { class: "row", href: `#${person._id}` },
             avatar(person),
-            element("span", { class: "row-text" }, personName(person, { class: "row-name" }), element("span", { class: "row-more" }, accountTypeName(person.accountType)))));
+            element(
+                "span", { class: "row-text" },
+                personName(person, { class: "row-name" }),
+                element("span", { class: "row-more" }, accountTypeName(person.accountType)))));
 }

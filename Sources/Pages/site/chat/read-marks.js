@@ -1,26 +1,35 @@
 /** How long messages that came into sight are gathered (ms), to be marked together. */
 const gatheringTime = 250;
+/** More than this the server does not mark at once. */
+const mostAtOnce = 1000;
 
-/** Marks messages as read that somebody has in front of them: each down to its end, inside of `scroller`, on a page that is in front. */
+/**
+ * Marks messages as read that somebody has in front of them, each down to its end, on a page that is in sight; and with
+ * them the older ones, which were scrolled past.
+ */
 export class ReadMarks {
     #client;
     #observer;
     /** Message ids by the element that the message ends with. */
     #watched = new WeakMap();
-    #inSight = new Set();
-    #marked = new Set();
+    /** Messages that are not marked. */
+    #unread = new Set();
+    /** The newest message that was in sight. */
+    #newest = "";
     #timer;
 
+    /** @param {Element} scroller  what the messages are seen in */
     constructor(client, scroller) {
         this.#client = client;
         this.#observer = new IntersectionObserver((entries) => this.#see(entries), { root: scroller });
         document.addEventListener("visibilitychange", this.#schedule);
     }
 
-    /** Waits for the element to be seen with which the message ends. Asked again, it does nothing more. */
+    /** Waits for the element to be seen with which an unread message ends. Asked again, it does nothing more. */
     watch(element, id) {
         if (this.#watched.has(element)) return;
         this.#watched.set(element, id);
+        this.#unread.add(id);
         this.#observer.observe(element);
     }
 
@@ -32,27 +41,29 @@ export class ReadMarks {
 
     #see(entries) {
         for (const { target, isIntersecting } of entries) {
-            const id = this.#watched.get(target);
-            if (isIntersecting && !this.#marked.has(id)) this.#inSight.add(id);
-            else this.#inSight.delete(id);
+            // Ids are ordered by time.
+            if (isIntersecting && this.#watched.get(target) > this.#newest) this.#newest = this.#watched.get(target);
         }
         this.#schedule();
     }
 
     #schedule = () => {
         clearTimeout(this.#timer);
-        if (this.#inSight.size > 0 && !document.hidden) this.#timer = setTimeout(() => this.#mark(), gatheringTime);
+        if (this.#seen.length > 0 && !document.hidden) this.#timer = setTimeout(() => this.#mark(), gatheringTime);
     };
 
+    get #seen() {
+        return Array.from(this.#unread).filter((id) => id <= this.#newest);
+    }
+
     async #mark() {
-        const messageIds = Array.from(this.#inSight);
-        this.#inSight.clear();
-        for (const id of messageIds) this.#marked.add(id);
+        const messageIds = this.#seen.slice(0, mostAtOnce);
+        for (const id of messageIds) this.#unread.delete(id);
         try {
             await this.#client.mutation("messages:markAsRead", { messageIds });
+            this.#schedule();
         } catch {
             // The page is being closed. They stay unread, and are marked when they are seen the next time.
-            for (const id of messageIds) this.#marked.delete(id);
         }
     }
 }

@@ -26,8 +26,9 @@ function fill(made, attributes, children) {
 
 /** Sets, changes or removes an attribute, and leaves it alone when it is right already. */
 export function setAttribute(target, name, value) {
-    if (value === false || value === null || value === undefined) target.removeAttribute(name);
-    else if (target.getAttribute(name) !== String(value === true ? "" : value)) target.setAttribute(name, value === true ? "" : value);
+    if (value === false || value === null || value === undefined) return target.removeAttribute(name);
+    const text = value === true ? "" : String(value);
+    if (target.getAttribute(name) !== text) target.setAttribute(name, text);
 }
 
 /** Changes an element's text, and leaves it alone when it is right already (a reader's selection stays). */

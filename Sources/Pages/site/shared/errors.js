@@ -1,4 +1,4 @@
-/** A call that the server refused, or that failed: `code` is one of the API's (docs/errors.md), `message` a sentence for a person. */
+/** A call that was refused or failed: `code` is one of the API's (docs/errors.md), `message` a sentence for a person. */
 export class ApiError extends Error {
     constructor(code, message, data = {}) {
         super(message);

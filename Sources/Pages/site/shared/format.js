@@ -45,11 +45,20 @@ export function formatBriefly(moment, now = Date.now()) {
     return (isSameYear(moment, now) ? shortDays : dates).format(moment);
 }
 
+/** Units of time: their length, and the age from which the next one is better, in seconds. */
+const units = [
+    ["second", 1, 60],
+    ["minute", 60, 3600],
+    ["hour", 3600, 86_400],
+    ["day", 86_400, 30 * 86_400],
+    ["month", 30 * 86_400, 365 * 86_400],
+    ["year", 365 * 86_400, Infinity],
+];
+
 /** How long ago: now, 5 minutes ago, yesterday. */
 export function formatAge(moment, now = Date.now()) {
     const seconds = Math.min(0, Math.round((moment - now) / 1000));
-    const units = [["second", 1, 60], ["minute", 60, 60], ["hour", 3600, 24], ["day", 86400, 30], ["month", 2592000, 12], ["year", 31536000, Infinity]];
-    const [unit, size] = units.find(([, size, count]) => -seconds < size * count);
+    const [unit, size] = units.find(([, , end]) => -seconds < end);
     return relative.format(Math.round(seconds / size), unit);
 }
 

@@ -19,17 +19,17 @@ export class Session extends EventTarget {
     hasEnded = false;
 
     #site;
-    #tokens;
+    /** `{token, refreshToken, renewAt}`, or null. */
+    #tokens = null;
     #timer;
 
     /** @param {URL | string} site  where the server is: the folder that holds `api/` */
     constructor(site) {
         super();
         this.#site = site;
-        this.#tokens = readTokens();
-        this.#scheduleRenewal();
+        this.#take(readStorage());
         addEventListener("storage", (event) => {
-            if (event.key === storageKey || event.key === null) this.#take(readTokens());
+            if (event.key === storageKey || event.key === null) this.#take(readStorage());
         });
     }
 
@@ -80,30 +80,32 @@ export class Session extends EventTarget {
     async #renew(refused) {
         await oneTabAtATime(async () => {
             // Another tab may have been faster.
-            this.#take(readTokens());
+            this.#take(readStorage());
             if (!this.#tokens || !this.#needsRenewal(refused)) return;
             const { refreshToken } = this.#tokens;
             const { tokens } = await this.#callAction("auth:signIn", { refreshToken });
             // Somebody may have signed out, or in as somebody else, meanwhile.
             if (this.#tokens?.refreshToken !== refreshToken) return;
-            this.#store(tokens, { hasEnded: tokens === null });
+            this.#store(tokens ?? { hasEnded: true });
         });
     }
 
-    #store(tokens, { hasEnded = false } = {}) {
-        const stored = tokens && { ...tokens, renewAt: renewalTime(tokens.token) };
+    /** Keeps tokens for all tabs; or that the session has ended, or null for nothing. */
+    #store(stored) {
+        if (stored?.token) stored = { ...stored, renewAt: renewalTime(stored.token) };
         if (stored) localStorage.setItem(storageKey, JSON.stringify(stored));
         else localStorage.removeItem(storageKey);
-        this.#take(stored, hasEnded);
+        this.#take(stored);
     }
 
-    #take(tokens, hasEnded = false) {
+    /** Goes by what is stored, which another tab may have changed. */
+    #take(stored) {
         const before = this.#tokens;
-        if (before?.token === tokens?.token) return;
-        this.#tokens = tokens;
+        this.#tokens = stored?.token ? stored : null;
+        this.hasEnded = stored?.hasEnded ?? false;
+        if (before?.token === this.#tokens?.token) return;
         this.#scheduleRenewal();
-        const isSameSession = before && tokens && sessionOf(before) === sessionOf(tokens);
-        if (!isSameSession) this.hasEnded = hasEnded;
+        const isSameSession = before && this.#tokens && sessionOf(before) === sessionOf(this.#tokens);
         this.dispatchEvent(new Event(isSameSession ? "renew" : "change"));
     }
 
@@ -140,7 +142,7 @@ function oneTabAtATime(work) {
     return navigator.locks ? navigator.locks.request(storageKey, work) : work();
 }
 
-function readTokens() {
+function readStorage() {
     try {
         return JSON.parse(localStorage.getItem(storageKey));
     } catch {

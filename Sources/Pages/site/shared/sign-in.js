@@ -1,5 +1,7 @@
 import { element } from "./dom.js";
 
+const endedNotice = "Your session has ended. Sign in again to go on.";
+
 /**
  * The form to sign in with, or to sign up. It signs `session` in; who waits for that listens to the session's `change`.
  *
@@ -12,19 +14,21 @@ export function signInView({ session, purpose, canSignUp }) {
 
     function show(flow, email = "") {
         const isSignUp = flow === "signUp";
-        const heading = element("h1", { tabindex: "-1" }, isSignUp ? "Create your account" : "Welcome back");
-        const other = element(
-            "button", { type: "button", class: "link", onclick: () => show(isSignUp ? "signIn" : "signUp", form.elements.email.value) },
-            isSignUp ? "Sign in" : "Create an account");
         const form = credentialsForm({ session, isSignUp, email });
-        const ended = session.hasEnded && element("p", { class: "notice warning", role: "status" }, "Your session has ended. Sign in again to go on.");
-        card.replaceChildren(
-            ...[
-                element("header", {}, element("img", { class: "logo", src: "assets/shared/icon.svg", alt: "" }), heading, element("p", {}, purpose)),
-                ended,
-                form,
-                canSignUp && element("footer", {}, isSignUp ? "Already have an account?" : "New here?", other),
-            ].filter(Boolean));
+        const showOther = () => show(isSignUp ? "signIn" : "signUp", form.elements.email.value);
+        const other = element(
+            "button", { type: "button", class: "link", onclick: showOther }, isSignUp ? "Sign in" : "Create an account");
+        const parts = [
+            element(
+                "header", {},
+                element("img", { class: "logo", src: "assets/shared/icon.svg", alt: "" }),
+                element("h1", {}, isSignUp ? "Create your account" : "Welcome back"),
+                element("p", {}, purpose)),
+            session.hasEnded && element("p", { class: "notice warning", role: "status" }, endedNotice),
+            form,
+            canSignUp && element("footer", {}, isSignUp ? "Already have an account?" : "New here?", other),
+        ];
+        card.replaceChildren(...parts.filter(Boolean));
         if (view.isConnected) form.elements[isSignUp ? "name" : "email"].focus();
     }
 
@@ -45,7 +49,7 @@ function credentialsForm({ session, isSignUp, email }) {
             const fields = Object.fromEntries(new FormData(form));
             await (isSignUp ? session.signUp(fields) : session.signIn(fields));
         } catch (error) {
-            failure.textContent = error.message;
+            failure.textContent = sentence(error.message);
             failure.hidden = false;
         } finally {
             submit.disabled = false;
@@ -55,7 +59,9 @@ function credentialsForm({ session, isSignUp, email }) {
     const form = element(
         "form", { onsubmit: send },
         isSignUp && field("Name", { name: "name", autocomplete: "name", required: true, maxlength: 200 }),
-        field("E-mail address", { name: "email", type: "email", autocomplete: isSignUp ? "email" : "username", required: true, value: email }),
+        field("E-mail address", {
+            name: "email", type: "email", required: true, value: email, autocomplete: isSignUp ? "email" : "username",
+        }),
         field("Password", {
             name: "password", type: "password", required: true, minlength: isSignUp && 8,
             autocomplete: isSignUp ? "new-password" : "current-password",
@@ -63,6 +69,12 @@ function credentialsForm({ session, isSignUp, email }) {
         isSignUp && accountTypeChoice(),
         failure, submit);
     return form;
+}
+
+/** Some messages begin with a word for programs: `InvalidSecret: the e-mail address …`. */
+function sentence(message) {
+    const text = message.replace(/^[A-Z]\w+: /, "");
+    return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
 function field(label, attributes, hint) {

@@ -30,20 +30,20 @@ export class TimeChart {
     #plot;
     #draw = oncePerFrame(() => this.#redraw());
 
-    constructor({ title, series, formatValue, wholeNumbers = true, note = null }) {
+    constructor({ title, series, formatValue, wholeNumbers = true }) {
         this.#title = title;
         this.#series = series;
         this.#formatValue = formatValue;
         this.#wholeNumbers = wholeNumbers;
         this.#reader = new ChartReader(`${title}: read the chart`, (index) => this.#mark(index));
         this.#frame = element("div", { class: "chart-frame" }, this.#canvas, this.#reader.element, this.#empty);
+        const scroller = { class: "table-scroller", tabindex: 0, role: "region", "aria-label": `${title} as a table` };
         this.element = element("div", { class: "chart" },
             series.length > 1 && this.#legend(),
             this.#frame,
             element("details", { class: "chart-data" },
                 element("summary", {}, "Show as table", element("span", { class: "unseen" }, `: ${title}`)),
-                element("div", { class: "table-scroller", tabindex: 0, role: "region", "aria-label": `${title} as a table` }, this.#table)),
-            note);
+                element("div", scroller, this.#table)));
         new ResizeObserver(this.#draw).observe(this.#frame);
     }
 
@@ -65,7 +65,8 @@ export class TimeChart {
     #redraw() {
         const width = this.#frame.clientWidth;
         const { buckets, calendar } = this.#data;
-        if (width === 0 || buckets.length === 0) return;
+        if (buckets.length === 0) return this.#canvas.replaceChildren();
+        if (width === 0) return;
         const values = this.#series.map((series) => buckets.map(series.value));
         const ticks = roundTicks(Math.max(...values.flat().map((value) => value ?? 0)), { wholeNumbers: this.#wholeNumbers });
         const plot = this.#measure(width, buckets.length, ticks);
