@@ -212,7 +212,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "Development", "Postgres", "StackTestSupport", "TestSupport", "Wire", "attune", "attune-api", "attune-ingest",
-                "attune-metrics",
+                "attune-metrics", "attune-migrate",
             ],
             exclude: ["clients"]),
         .testTarget(

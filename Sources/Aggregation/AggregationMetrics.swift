@@ -16,9 +16,9 @@ struct AggregationMetrics: Sendable {
         Counter(label: "attune_aggregation_facts_total", dimensions: [("kind", kind)])
     }
 
-    func record(_ outcome: Turn.Outcome, _ status: AggregatorStatus, took duration: Duration) {
+    func record(_ outcome: Turn.Outcome, _ status: AggregatorStatus) {
         if case .led(let counted, _) = outcome {
-            turnDuration.record(duration: duration)
+            if let duration = status.lastTurnDuration { turnDuration.record(duration: duration) }
             messages.increment(by: counted.messages)
             users.increment(by: counted.users)
             activity.increment(by: counted.activity)

@@ -32,37 +32,42 @@ public final class Aggregator: Service {
         await cancelWhenGracefulShutdown { [self] in
             var turn = Turn(database: database, configuration: configuration, logger: logger)
             currentStatus.withLock { $0.behindSince = .now() }
+            var pause = Duration.zero
             while !Task.isCancelled {
-                let start = ContinuousClock.now
-                if await !isBehind(after: &turn) { try? await Task.sleep(until: start + configuration.pause) }
+                switch await outcome(of: &turn, after: pause) {
+                case .led(_, let isBehind)?:
+                    pause = isBehind ? .zero : configuration.pause
+                case .standsBy?, nil:
+                    pause = .zero
+                    try? await Task.sleep(for: configuration.pause)
+                }
             }
         }
     }
 
-    /// Does a turn and notes how it went. Gives whether there is more to count at once.
-    private func isBehind(after turn: inout Turn) async -> Bool {
-        let (start, clock) = (Instant.now(), ContinuousClock.now)
+    /// Does a turn and notes how it went. Gives nil if it failed.
+    private func outcome(of turn: inout Turn, after pause: Duration) async -> Turn.Outcome? {
         do {
-            let outcome = try await turn.run()
-            let duration = ContinuousClock.now - clock
+            let outcome = try await turn.run(after: pause)
             let status = currentStatus.withLock { status in
-                status.note(outcome, began: start, took: duration)
+                status.note(outcome, took: turn.duration)
                 return status
             }
-            gauges.record(outcome, status, took: duration)
-            if case .led(_, isBehind: true) = outcome { return true }
+            gauges.record(outcome, status)
+            return outcome
         } catch {
-            guard !Task.isCancelled else { return false }
-            let status = currentStatus.withLock { status in
-                defer { status.note(error, at: start) }
-                return status
+            guard !Task.isCancelled else { return nil }
+            let (before, after) = currentStatus.withLock { status in
+                let before = status
+                status.note(error)
+                return (before, status)
             }
-            if status.problem == nil {
+            if before.problem == nil {
                 logger.warning("adding up the numbers failed; trying again", metadata: ["error": "\(error)"])
             }
-            gauges.recordFailure(self.status)
+            gauges.recordFailure(after)
+            return nil
         }
-        return false
     }
 
     /// Does turns until everything is counted and all results are up to date; waits for another one that leads meanwhile. Gives
@@ -72,9 +77,9 @@ public final class Aggregator: Service {
         var turn = Turn(database: database, configuration: configuration, logger: logger)
         var total = FactCounts()
         while true {
-            try Task.checkCancellation()
             switch try await turn.run(isThorough: true) {
             case .standsBy:
+                // Somebody deletes messages and has not committed.
                 try await Task.sleep(for: .milliseconds(20))
             case .led(let counted, let isBehind):
                 total += counted

@@ -23,7 +23,8 @@ public struct AggregatorStatus: Sendable {
     /// Why the last turn failed; nil when it did not.
     public internal(set) var problem: String?
 
-    mutating func note(_ outcome: Turn.Outcome, began start: Instant, took duration: Duration) {
+    mutating func note(_ outcome: Turn.Outcome, took duration: Duration) {
+        let now = Instant.now()
         switch outcome {
         case .standsBy:
             role = .standingBy
@@ -32,17 +33,16 @@ public struct AggregatorStatus: Sendable {
             role = .leading
             lastTurnDuration = duration
             self.counted += counted
-            behindSince = isBehind ? behindSince ?? start : nil
+            behindSince = isBehind ? behindSince ?? now - duration : nil
         }
-        lastTurnEnded = .now()
+        lastTurnEnded = now
         problem = nil
     }
 
-    /// - Parameter start: when the turn began that has failed.
-    mutating func note(_ error: any Error, at start: Instant) {
+    mutating func note(_ error: any Error) {
         problem = "\(error)"
-        // What came since the turn before may be lost sight of by all.
-        behindSince = behindSince ?? lastTurnEnded ?? start
+        // For all that it knows, nobody has counted since.
+        behindSince = behindSince ?? lastTurnEnded
     }
 }
 

@@ -1,19 +1,13 @@
-import Logging
 import Postgres
 
 /// Deletes facts and sums that are too old.
-struct Retention {
-    let logger: Logger
-
+enum Retention {
     /// How many rows of each table one transaction deletes.
     static let portionSize = 5_000
 
     /// Gives whether that was all.
-    func deletePortion(in database: PostgresClient) async throws -> Bool {
-        let counts = try await database.asLeader { transaction in
-            try await transaction.execute(Self.deletions.map { $0(Self.portionSize) }).map(\.affectedRows)
-        }
-        return counts?.allSatisfy { $0 < Self.portionSize } ?? true
+    static func deletePortion(in transaction: Transaction) async throws -> Bool {
+        try await transaction.execute(deletions.map { $0(portionSize) }).allSatisfy { $0.affectedRows < portionSize }
     }
 
     private static let deletions = [

@@ -16,31 +16,33 @@ struct Turn {
     private let database: PostgresClient
     private let configuration: AggregatorConfiguration
     private let logger: Logger
-    private let retention: Retention
     private var accounts = Pace()
     private var storage = Pace(interval: .seconds(30))
     private var analytics = Pace(interval: .seconds(10))
     private var deletion = Pace(interval: .seconds(60))
+    /// Of the last one that led, from the end of its pause.
+    private(set) var duration = Duration.zero
 
     init(database: PostgresClient, configuration: AggregatorConfiguration, logger: Logger) {
         self.database = database
         self.configuration = configuration
         self.logger = logger
-        retention = Retention(logger: logger)
     }
 
-    /// - Parameter isThorough: all results are brought up to date, also those that need not be yet.
-    mutating func run(isThorough: Bool = false) async throws -> Outcome {
-        var now = self
-        let outcome = try await database.asLeader { transaction in
-            try await now.count(in: transaction, isThorough: isThorough)
+    /// - Parameters:
+    ///   - pause: waits so long with the lead in hand, so that one of several leads until it ends, and the others see at once when
+    ///     it does.
+    ///   - isThorough: waits for the lead, and brings all results up to date, also those that need not be yet.
+    mutating func run(after pause: Duration = .zero, isThorough: Bool = false) async throws -> Outcome {
+        var turn = self
+        let outcome = try await database.asLeader(isThorough ? .wait : .standBy) { transaction in
+            if pause > .zero { try await Task.sleep(for: pause) }
+            let start = ContinuousClock.now
+            defer { turn.duration = .now - start }
+            return try await turn.count(in: transaction, isThorough: isThorough)
         }
         guard let outcome else { return .standsBy }
-        self = now
-        if case .led(_, isBehind: false) = outcome, deletion.isDue {
-            let start = ContinuousClock.now
-            if try await retention.deletePortion(in: database) { deletion.hasRun(for: .now - start) }
-        }
+        self = turn
         return outcome
     }
 
@@ -51,7 +53,10 @@ struct Turn {
             return .led(FactCounts(), isBehind: true)
         }
         let (counted, isBehind) = try await Self.count(after: progress, in: transaction)
-        if !isBehind { try await updateResults(in: transaction, isThorough: isThorough) }
+        if !isBehind {
+            try await updateResults(in: transaction, isThorough: isThorough)
+            try await deleteOldRows(in: transaction, isThorough: isThorough)
+        }
         return .led(counted, isBehind: isBehind)
     }
 
@@ -94,6 +99,13 @@ struct Turn {
             _ = try await transaction.execute(UserAnalyticsResult.update())
             analytics.hasRun(for: .now - middle)
         }
+    }
+
+    private mutating func deleteOldRows(in transaction: Transaction, isThorough: Bool) async throws {
+        guard isThorough || deletion.isDue else { return }
+        let start = ContinuousClock.now
+        // If that was not all, it goes on in the next turn.
+        if try await Retention.deletePortion(in: transaction) { deletion.hasRun(for: .now - start) }
     }
 
     /// In a database that was restored from a dump nothing counts as counted.

@@ -129,7 +129,7 @@ public enum SettingCatalog {
 
     public static let metricsRawDays = Setting<Int>.number(
         "ATTUNE_METRICS_RAW_DAYS", "days after which the single calls and activities that numbers are made of are deleted",
-        default: 7, in: 1...3650)
+        default: 7, in: 2...3650)
 
     // MARK: The administrator
 

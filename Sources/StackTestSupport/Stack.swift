@@ -137,4 +137,5 @@ public enum BuiltProgram {
     public static let api = folder + "/attune-api"
     public static let ingest = folder + "/attune-ingest"
     public static let metrics = folder + "/attune-metrics"
+    public static let migrate = folder + "/attune-migrate"
 }

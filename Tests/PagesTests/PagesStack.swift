@@ -46,6 +46,7 @@ struct PagesStack: Sendable {
             "PAGES_ADMIN_PASSWORD": Self.administrator.password,
             "PAGES_INGEST_URL": "http://127.0.0.1:\(place.ingestPort)",
             "PAGES_CHROMIUM": Chromium.path,
+            "PYTHONDONTWRITEBYTECODE": "1",
             // For a worker that the scenario starts and stops itself.
             "PAGES_WORKER": BuiltProgram.api,
             "DATABASE_URL": try PrivateCluster.connectionString(dataDirectory: place.dataFolder),

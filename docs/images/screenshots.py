@@ -3,6 +3,7 @@ Runs `script/server --demo` in a folder that is thrown away, and takes pictures 
 """
 import os
 import random
+import re
 import socket
 import subprocess
 import tempfile
@@ -48,12 +49,29 @@ def demo():
                 server.wait()
 
 
-def chat(page, name):
-    pass
+def sign_in(page, address, email):
+    page.goto(address)
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
 
 
-def admin(page, name):
-    pass
+def chat(page, url):
+    sign_in(page, f"{url}/chat", "thea@demo.example")
+    conversations = page.get_by_role("navigation", name="Conversations")
+    # Its newest message is unread until somebody looks.
+    conversations.get_by_role("link").filter(has_text="Jonas Weber").click()
+    expect(page.get_by_role("log", name="Messages").get_by_text("Read", exact=True)).to_be_visible()
+    expect(conversations.get_by_role("listitem").filter(has_text="Jonas Weber").get_by_text("unread")).to_be_hidden()
+
+
+def admin(page, url):
+    sign_in(page, f"{url}/admin", "admin@demo.example")
+    expect(page.get_by_role("group", name="Therapists").locator(".tile-value")).to_have_text("8")
+    expect(page.get_by_role("group", name="Response time").locator(".tile-value")).to_have_text(re.compile("[1-9]"))
+    page.get_by_role("group", name="Timeframe").get_by_text("Month", exact=True).click()
+    expect(page.get_by_text("Days begin at midnight UTC.")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def main():

@@ -13,29 +13,25 @@ enum ActiveUsers {
     private static let note = Statement(
         "aggregation.add_active_users",
         """
-        WITH facts AS MATERIALIZED (
-            SELECT user_id, date_bin('1 hour', first_at, \(Calendar.origin)) AS first_hour,
-                date_bin('1 hour', last_at, \(Calendar.origin)) AS last_hour
+        WITH hours AS MATERIALIZED (
+            SELECT DISTINCT date_bin('1 hour', ends.moment, \(Calendar.origin)) AS starts_at, portion.user_id
             FROM (
                 \(Portion.rows("user_id, first_at, last_at", of: "session_activity"))
             ) AS portion
+            CROSS JOIN LATERAL (VALUES (first_at), (last_at)) AS ends (moment)
             WHERE last_at >= $5
-        ), hours AS (
-            SELECT user_id, first_hour AS hour FROM facts
-            UNION
-            SELECT user_id, last_hour FROM facts
+        ), days AS MATERIALIZED (
+            SELECT DISTINCT date_bin('1 day', starts_at, \(Calendar.origin)) AS starts_at, user_id FROM hours
+        ), weeks AS (
+            SELECT DISTINCT date_bin('7 days', starts_at, \(Calendar.origin)) AS starts_at, user_id FROM days
         ), noted AS (
             INSERT INTO active_users (unit, starts_at, user_id)
-            SELECT DISTINCT buckets.unit, buckets.starts_at, hours.user_id
-            FROM hours
-            CROSS JOIN LATERAL (
-                VALUES ('hour', hours.hour, interval '0'),
-                    ('day', date_bin('1 day', hours.hour, \(Calendar.origin)), interval '0'),
-                    -- One that has begun before may still get its last days.
-                    ('week', date_bin('7 days', hours.hour, \(Calendar.origin)), interval '6 days')
-            ) AS buckets (unit, starts_at, rest)
-            WHERE buckets.starts_at + buckets.rest >= $5
-            ORDER BY 1, 2, 3
+            (SELECT 'hour', starts_at, user_id FROM hours WHERE starts_at >= $5 ORDER BY starts_at, user_id)
+            UNION ALL
+            (SELECT 'day', starts_at, user_id FROM days WHERE starts_at >= $5 ORDER BY starts_at, user_id)
+            UNION ALL
+            -- One that has begun before may still get its last days.
+            (SELECT 'week', starts_at, user_id FROM weeks WHERE starts_at > $5 - interval '7 days' ORDER BY starts_at, user_id)
             ON CONFLICT ON CONSTRAINT active_users_pkey DO NOTHING
             RETURNING unit, starts_at, user_id
         ), counted AS (

@@ -33,34 +33,33 @@ enum Visits {
                 AND visits.last_active_at > reach.first_at - interval '30 minutes'
                 AND visits.started_at < reach.last_at + interval '30 minutes'
         ), stretches AS (
-            SELECT session_id, user_id, first_at, last_at,
-                first_at >= max(last_at) OVER (
+            SELECT session_id, user_id, first_at,
+                max(last_at) OVER (
                     PARTITION BY session_id
                     ORDER BY first_at
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-                ) + interval '30 minutes' AS is_after_pause
+                ) AS active_before,
+                max(last_at) OVER (PARTITION BY session_id) AS active_at_last
             FROM (
                 SELECT session_id, user_id, first_at, last_at FROM facts
                 UNION ALL
                 SELECT session_id, user_id, started_at, last_active_at FROM before
             ) AS both_parts
-        ), numbered AS (
-            SELECT session_id, user_id, first_at, last_at,
-                count(*) FILTER (WHERE is_after_pause) OVER (PARTITION BY session_id ORDER BY first_at) AS number
+        ), after AS (
+            -- Each begins after a pause, and lasts until the pause before the next.
+            SELECT session_id, user_id, first_at AS started_at,
+                coalesce(lead(active_before) OVER (PARTITION BY session_id ORDER BY first_at), active_at_last) AS last_active_at
             FROM stretches
+            WHERE active_before IS NULL OR first_at >= active_before + interval '30 minutes'
         ), changes AS MATERIALIZED (
-            SELECT session_id, started_at, (array_agg(user_id))[1] AS user_id, max(last_active_at) FILTER (WHERE is_before) AS was_until,
-                max(last_active_at) FILTER (WHERE NOT is_before) AS is_until
+            SELECT session_id, started_at, max(user_id::text)::uuid AS user_id, max(was_until) AS was_until, max(is_until) AS is_until
             FROM (
-                SELECT session_id, (array_agg(user_id))[1] AS user_id, min(first_at) AS started_at, max(last_at) AS last_active_at,
-                    false AS is_before
-                FROM numbered
-                GROUP BY session_id, number
+                SELECT session_id, started_at, user_id, NULL::timestamptz AS was_until, last_active_at AS is_until FROM after
                 UNION ALL
-                SELECT session_id, user_id, started_at, last_active_at, true FROM before
+                SELECT session_id, started_at, user_id, last_active_at, NULL FROM before
             ) AS both_parts
             GROUP BY session_id, started_at
-            HAVING max(last_active_at) FILTER (WHERE is_before) IS DISTINCT FROM max(last_active_at) FILTER (WHERE NOT is_before)
+            HAVING max(was_until) IS DISTINCT FROM max(is_until)
         ), removed AS (
             DELETE FROM visits
             USING changes
@@ -72,7 +71,7 @@ enum Visits {
             SELECT session_id, started_at, is_until, user_id
             FROM changes
             WHERE is_until IS NOT NULL
-            ORDER BY session_id, started_at
+            ORDER BY started_at
             ON CONFLICT ON CONSTRAINT visits_pkey DO UPDATE SET last_active_at = excluded.last_active_at
         ), counted AS (
             INSERT INTO rollups (unit, starts_at, sessions)

@@ -18,7 +18,7 @@ public struct MetricsRecomputation: Sendable {
     private let database: PostgresClient
     private let logger: Logger
 
-    /// - Parameter database: its statement timeout should be minutes, since whole tables are read.
+    /// - Parameter database: its statement timeout should be minutes, since whole tables are read. Two of its connections are used at once.
     public init(database: PostgresClient, logger: Logger) {
         self.database = database
         self.logger = logger
@@ -34,19 +34,22 @@ public struct MetricsRecomputation: Sendable {
         let sums = try await database.withTransaction(.snapshot) { transaction in
             try await compare(SumComparison.all, limit: limit, in: transaction)
         }
-        // Results are of the moment at which they were computed.
-        let results = try await exclusively(.repeatableRead) { transaction in
-            _ = try await transaction.execute([
-                SystemMetricsResult.update(countsAccounts: true, measuresStorage: true), UserAnalyticsResult.update(),
-            ])
-            return try await compare(ResultComparison.all, limit: limit, in: transaction)
+        // Results are of the moment at which they were computed, so nobody else is to compute them meanwhile.
+        let results = try await database.asLeader(.wait) { leader in
+            _ = try await leader.execute(Self.allowIdling())
+            return try await database.withTransaction(.repeatableRead) { transaction in
+                _ = try await transaction.execute([
+                    SystemMetricsResult.update(countsAccounts: true, measuresStorage: true), UserAnalyticsResult.update(),
+                ])
+                return try await compare(ResultComparison.all, limit: limit, in: transaction)
+            }
         }
-        return sums + results
+        return sums + (results ?? [])
     }
 
     /// Counts everything anew, and returns when that is done. What raw facts no longer cover stays as it is.
     public func rebuild() async throws {
-        try await exclusively(.readCommitted) { transaction in try await CountingAnew.forget(in: transaction) }
+        _ = try await database.asLeader(.wait) { transaction in try await CountingAnew.forget(in: transaction) }
         try await aggregator.catchUp()
     }
 
@@ -55,18 +58,6 @@ public struct MetricsRecomputation: Sendable {
         var configuration = AggregatorConfiguration()
         configuration.retentionDays = 1_000_000
         return Aggregator(database: database, configuration: configuration, logger: logger)
-    }
-
-    /// Runs `body` while no aggregator does a turn.
-    private func exclusively<Value>(_ mode: TransactionMode, _ body: (Transaction) async throws -> Value) async throws -> Value {
-        while true {
-            do {
-                if let value = try await database.asLeader(mode, body) { return value }
-            } catch let error as PostgresError where error.sqlState == .serializationFailure {
-                // An aggregator has done a turn between the transaction's snapshot and the lock.
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
     }
 
     private func compare(
@@ -83,6 +74,9 @@ public struct MetricsRecomputation: Sendable {
         }
         return differences
     }
+
+    private static let allowIdling = Statement(
+        "recomputation.allow_idling", "SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
 
     private static let prepare = Statement(
         "recomputation.prepare",

@@ -33,7 +33,7 @@ struct DemoHistory {
         self.generator = generator
         for (number, pair) in DemoPerson.conversations.enumerated() { talk(pair.therapist, pair.client, number: number) }
         for person in DemoPerson.everybody { visit(person) }
-        for minutesAgo in stride(from: 1, through: 24, by: 1) { visitNow(minutesAgo: minutesAgo) }
+        visitNow()
         call()
         happen()
     }
@@ -124,11 +124,12 @@ struct DemoHistory {
     }
 
     /// Somebody is always there.
-    private mutating func visitNow(minutesAgo: Int) {
-        let present = DemoPerson.everybody.filter { departures[$0.email] == nil }
-        guard let person = present.randomElement(using: &generator) else { return }
-        let seen = calendar.now - .seconds(60 * minutesAgo)
-        note(person, from: seen, to: seen + .seconds(20))
+    private mutating func visitNow() {
+        let present = DemoPerson.everybody.filter { departures[$0.email] == nil }.shuffled(using: &generator).prefix(9)
+        for minutesAgo in 1...24 {
+            let seen = calendar.now - .seconds(60 * minutesAgo)
+            note(present[minutesAgo % present.count], from: seen, to: seen + .seconds(20))
+        }
     }
 
     private mutating func note(_ person: DemoPerson, from first: Instant, to last: Instant) {

@@ -52,7 +52,8 @@ class Admin:
         return self.page.get_by_role("table", name="Security events").get_by_role("row").filter(has=self.page.get_by_role("button"))
 
     def event(self, text) -> Locator:
-        return self.events.filter(has_text=text)
+        """The rows with just this text in a cell."""
+        return self.events.filter(has=self.page.get_by_text(text, exact=True))
 
     @property
     def filter(self) -> Locator:

@@ -53,11 +53,11 @@ def scenario(stage):
         dashboard = Admin(stage.window(f"admin-{size[0]}", size=size).page).sign_in(administrator()).expect_dashboard()
         page = dashboard.page
         dashboard.show("Security")
-        expect(dashboard.event(token)).to_have_count(len(TEXTS))
+        expect(dashboard.events.filter(has_text=token)).to_have_count(len(TEXTS))
         check_width(page, f"the events at {size[0]}")
         check_text(page)
         for number in range(len(TEXTS)):
-            dashboard.event(token).nth(number).get_by_role("button").click()
+            dashboard.events.filter(has_text=token).nth(number).get_by_role("button").click()
             dialog = page.get_by_role("dialog")
             expect(dialog).to_contain_text(token)
             check_width(page, f"event {number} at {size[0]}")

@@ -1,4 +1,4 @@
-"""Both pages in all their states, each looked at in light and dark."""
+"""Both pages in all their states."""
 from admin import Admin
 from attune import administrator, report, sign_up
 from chat import Chat
@@ -6,20 +6,20 @@ from inspection import check_accessibility, check_focus, check_width
 from playwright.sync_api import expect
 
 
-def tour(stage, size):
-    chat(stage, size)
-    dashboard(stage, size)
+def tour(stage, size, schemes):
+    """Looks at every state in these colour schemes."""
+    def look(page, state):
+        check_width(page, state)
+        check_focus(page, state)
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            check_accessibility(page, f"{state}, {scheme}")
+
+    chat(stage, size, look)
+    dashboard(stage, size, look)
 
 
-def look(page, state):
-    check_width(page, state)
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        check_accessibility(page, f"{state}, {scheme}")
-    check_focus(page, state)
-
-
-def chat(stage, size):
+def chat(stage, size, look):
     ann, ben, cleo = sign_up("Ann", "therapist"), sign_up("Ben Benson"), sign_up("Cleo")
     for number in range(12):
         ben.send(f"message {number}\nwith a second line", ann)
@@ -64,7 +64,7 @@ def chat(stage, size):
     look(lonely.page, "empty inbox")
 
 
-def dashboard(stage, size):
+def dashboard(stage, size, look):
     report(type="door_opened", severity="critical", details="The door was opened.", ip="192.0.2.7", context={"door": "front"})
     report(type="window_opened", severity="medium", details="The window was opened.")
 

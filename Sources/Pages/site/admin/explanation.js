@@ -40,7 +40,7 @@ function explainer(label, sentence) {
     }, "?");
 
     function show() {
-        tooltip.showPopover();
+        if (!tooltip.matches(":popover-open")) tooltip.showPopover();
         const { left, top, bottom, width } = button.getBoundingClientRect();
         const wanted = left + width / 2 - tooltip.offsetWidth / 2;
         const rightmost = document.documentElement.clientWidth - tooltip.offsetWidth - 8;

@@ -123,6 +123,7 @@ function detail(field, metrics) {
         case "sessionsToday":
             return "since midnight UTC";
         case "avgResponseTime":
+            if (metrics.avgResponseTime === 0) return "no calls within 5 minutes";
             return [["p50", "responseTimeP50"], ["p95", "responseTimeP95"], ["p99", "responseTimeP99"]]
                 .map(([name, percentile]) => `${name} ${formatDuration(metrics[percentile])}`).join(" · ");
         case "systemLoad":

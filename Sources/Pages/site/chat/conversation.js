@@ -39,7 +39,8 @@ export class Conversation {
             element("div", { class: "row-text" }, this.#heading, this.#type));
         this.#log = new MessageLog({ client, onNearStart: () => this.#messages?.loadMore(), outbox });
         this.#composer = new Composer({ personId, drafts, onSend: (content) => this.#send(content) });
-        this.view = element("div", { class: "conversation-content" }, this.#header, this.#log.view, this.#refusal, this.#composer.view);
+        this.view = element(
+            "div", { class: "conversation-content" }, this.#header, this.#log.view, this.#refusal, this.#composer.view);
     }
 
     /** Brings everything up to date; `summary` is the inbox's row, if there is one. */

@@ -1,6 +1,5 @@
-import { element, setAttribute, setText, updateList } from "../shared/dom.js";
+import { element, setAttribute, setText, typed, updateList } from "../shared/dom.js";
 import { formatDay, formatMoment, formatTime } from "../shared/format.js";
-import { personName } from "../shared/person.js";
 import { icon } from "./icons.js";
 import { ReadMarks } from "./read-marks.js";
 
@@ -98,7 +97,8 @@ export class MessageLog {
         return rows;
     }
 
-    #updateMessage(made, { key, continues, state, isUnread, outgoing }) {
+    #updateMessage(made, { key, isMine, person, continues, state, isUnread, outgoing }) {
+        setText(made.querySelector(".author"), isMine ? "You" : person.name);
         made.classList.toggle("continues", continues);
         made.classList.toggle("has-failed", Boolean(outgoing?.failure));
         setText(made.querySelector(".state"), state);
@@ -161,7 +161,9 @@ export class MessageLog {
             return this.#scrollToEnd();
         }
         const top = this.#scroller.getBoundingClientRect().top;
-        const anchor = Array.from(this.#list.children).find((row) => row.getBoundingClientRect().bottom > top);
+        // No heading: that of a day moves up with older messages of that day.
+        const messages = Array.from(this.#list.querySelectorAll(".message"));
+        const anchor = messages.find((row) => row.getBoundingClientRect().bottom > top);
         const before = anchor?.getBoundingClientRect().top;
         change();
         if (anchor?.isConnected) this.#scroller.scrollTop += anchor.getBoundingClientRect().top - before;
@@ -219,11 +221,11 @@ function onItsWay(outgoing) {
     return { key: id, content, createdAt, isMine: true, isUnread: false, state: failure ? "" : "Sending…", outgoing };
 }
 
-function messageRow({ content, createdAt, isMine, person }) {
+function messageRow({ content, createdAt, isMine }) {
     const time = { datetime: new Date(createdAt).toISOString(), title: formatMoment(createdAt) };
     return element(
         "li", { class: `message ${isMine ? "is-mine" : "is-theirs"}` },
-        element("span", { class: "unseen" }, isMine ? "You" : personName(person), ": "),
+        element("span", { class: "unseen" }, typed("", { class: "author" }), ": "),
         element(
             "div", { class: "bubble" },
             element("p", { class: "text typed", dir: "auto" }, content),
