@@ -33,12 +33,12 @@ extension PostgresClient {
     private static let lock = Statement("aggregation.lock", "SELECT pg_advisory_xact_lock($1)")
 
     /// Sums of days and weeks are in UTC. A leader that dies in the midst of a long statement, or stops answering, is to be found
-    /// out. The planner, which does not know how much is new, would read whole tables to find a few rows, or compile the plan.
+    /// out.
     private static let prepare = Statement(
         "aggregation.prepare",
         """
         SELECT set_config('TimeZone', 'UTC', true), set_config('client_connection_check_interval', '1s', true),
             set_config('idle_in_transaction_session_timeout', '20s', true), set_config('work_mem', '256MB', true),
-            set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)
+            set_config('jit', 'off', true)
         """)
 }

@@ -54,8 +54,8 @@ struct Turn {
         }
         let (counted, isBehind) = try await Self.count(after: progress, in: transaction)
         if !isBehind {
-            try await updateResults(in: transaction, isThorough: isThorough)
             try await deleteOldRows(in: transaction, isThorough: isThorough)
+            try await updateResults(in: transaction, isThorough: isThorough)
         }
         return .led(counted, isBehind: isBehind)
     }
@@ -65,10 +65,11 @@ struct Turn {
     static func count(after progress: Progress, in transaction: Transaction) async throws -> (FactCounts, isBehind: Bool) {
         let portion = Portion(after: progress.seen, in: progress.present)
         let results = try await transaction.execute([
+            Progress.useIndexes(true),
             RowSums.addMessages(portion), RowSums.addUsers(portion), Visits.merge(portion, factsSince: progress.factsSince),
             CallSums.add(portion, factsSince: progress.factsSince),
         ])
-        let numbers = try results.map { try $0.first?.decode(0, as: Int.self) ?? 0 }
+        let numbers = try results.dropFirst().map { try $0.first?.decode(0, as: Int.self) ?? 0 }
         let counted = FactCounts(messages: numbers[0], users: numbers[1], activity: numbers[2], calls: numbers[3])
         if counted.activity > 0 { _ = try await transaction.execute(ActiveUsers.add(portion, factsSince: progress.factsSince)) }
         // Only now that all which was stored while nobody counted is in.
@@ -84,9 +85,9 @@ struct Turn {
         let start = ContinuousClock.now
         let countsAccounts = isThorough || accounts.isDue
         let measuresStorage = isThorough || storage.isDue
-        let row = try await transaction.execute(
-            SystemMetricsResult.update(countsAccounts: countsAccounts, measuresStorage: measuresStorage)
-        ).first
+        let row = try await transaction.execute([
+            Progress.useIndexes(false), SystemMetricsResult.update(countsAccounts: countsAccounts, measuresStorage: measuresStorage),
+        ])[1].first
         let middle = ContinuousClock.now
         if countsAccounts { accounts.hasRun(for: middle - start) }
         if measuresStorage { storage.hasRun(for: middle - start) }

@@ -4,8 +4,8 @@ import Store
 
 /// A worker's reports: what belongs into the next one, and which are not known to be stored.
 ///
-/// A report that was handed out never changes, so that it can be stored again under its number. As long as it waits, newer facts are
-/// gathered: one report for each ten minutes, so that a PostgreSQL that is away for days costs little memory, and no number but
+/// A report that was handed out never changes, so that it can be stored again under its number. As long as it waits, newer facts
+/// are gathered: one report for each ten minutes, so that a PostgreSQL that is away for days costs little memory, and no number but
 /// response times by the minute becomes less exact.
 struct ReportBook: Sendable {
     /// A session's activity is reported at once when it is new, and then once in this time.

@@ -60,7 +60,9 @@ public actor UsageReporting: Service {
             isFailing = false
         } catch {
             failures.increment()
-            if !isFailing { logger.warning("cannot store what clients call; it is kept meanwhile", metadata: ["error": "\(error)"]) }
+            if !isFailing {
+                logger.warning("cannot store what clients call; it is kept meanwhile", metadata: ["error": "\(error)"])
+            }
             isFailing = true
         }
         lostFacts.increment(by: book.takeLost())

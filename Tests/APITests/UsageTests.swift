@@ -32,7 +32,8 @@ struct UsageTests {
 
             let expected = ["messages:list 2 0", "messages:listConversations 1 0", "messages:markAsRead 1 0", "messages:send 3 0"]
             try await eventually("all calls are stored") { try await worker.calls("messages:%") == expected }
-            try await eventually("both are active") { try await worker.activeSessions() == Set([ann, ben].map { "\($0.sessionID.uuid)" }) }
+            let active = Set([ann, ben].map { "\($0.sessionID.uuid)" })
+            try await eventually("both are active") { try await worker.activeSessions() == active }
         }
     }
 

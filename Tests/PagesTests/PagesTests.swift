@@ -8,7 +8,7 @@ import Testing
     "The pages in a browser", .serialized, .pagesStack,
     .enabled(if: Chromium.isInstalled || ProcessInfo.processInfo.environment["CI"] != nil, "apt-get install chromium"))
 struct PagesTests {
-    @Test("it is as it should be for people at a screen:", .timeLimit(.minutes(3)), arguments: Scenario.allCases)
+    @Test("it is as it should be for people at a screen:", .timeLimit(.minutes(6)), arguments: Scenario.allCases)
     func scenario(_ scenario: Scenario) async throws {
         let result = try await PagesStack.shared.play(scenario)
         #expect(result.exit == .code(0), "\(result.output)")

@@ -59,11 +59,14 @@ struct UsageReportingTests {
         let report = UsageReport(
             worker: .random(), number: 1, recordedAt: ahead,
             calls: [FunctionCalls(function: "messages:list", calls: 1, failedCalls: 0, microseconds: 7, distribution: [(7, 1)])],
-            activity: [SessionActivity(session: SessionID(.random()), user: UserID(.random()), first: ahead, last: ahead + .seconds(1))])
+            activity: [
+                SessionActivity(session: SessionID(.random()), user: UserID(.random()), first: ahead, last: ahead + .seconds(1))
+            ])
         _ = try await database.write(UsageStore.storing(report))
         let moments = try await database.texts(
             """
-            SELECT (recorded_at BETWEEN now() - interval '1 minute' AND now() AND first_at = recorded_at AND last_at = recorded_at)::text
+            SELECT (recorded_at BETWEEN now() - interval '1 minute' AND now()
+                AND first_at = recorded_at AND last_at = recorded_at)::text
             FROM function_calls, session_activity
             """)
         #expect(moments == ["true"])
@@ -153,7 +156,9 @@ struct UsageReportingTests {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             meter.note("messages:list", by: .user(ana), took: .microseconds(7), hasFailed: false)
-            try await eventually("the session is stored") { try await database.texts("SELECT count(*)::text FROM session_activity") == ["1"] }
+            try await eventually("the session is stored") {
+                try await database.texts("SELECT count(*)::text FROM session_activity") == ["1"]
+            }
             meter.note("messages:list", by: .user(ana), took: .microseconds(7), hasFailed: false)
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()

@@ -26,6 +26,10 @@ struct Progress {
             seen: seen, present: present, isOurs: try row.decode(2), factsSince: try row.decode(3), retentionBegin: try row.decode(4))
     }
 
+    /// For statements that look for what is new. The planner does not know how much that is, and would read whole tables to find a
+    /// few rows: they find all that they need by indexes.
+    static func useIndexes(_ isOn: Bool) -> BoundStatement { plan(isOn ? "off" : "on") }
+
     static func advance(to seen: TransactionSnapshot, factsSince: Instant) -> BoundStatement {
         write(seen.description, factsSince)
     }
@@ -41,6 +45,13 @@ struct Progress {
         SELECT seen::text, pg_current_snapshot()::text, xmin::text::bigint = written_by::text::bigint & 4294967295, facts_since,
             date_trunc('day', now(), 'UTC') - $1 * interval '24 hours'
         FROM metrics_progress
+        """)
+
+    private static let plan = Statement(
+        "aggregation.plan",
+        """
+        SELECT set_config('enable_seqscan', $1, true), set_config('enable_hashjoin', $1, true),
+            set_config('enable_mergejoin', $1, true)
         """)
 
     private static let write = Statement(

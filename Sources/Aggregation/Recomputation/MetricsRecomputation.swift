@@ -81,7 +81,6 @@ public struct MetricsRecomputation: Sendable {
     private static let prepare = Statement(
         "recomputation.prepare",
         """
-        SELECT set_config('TimeZone', 'UTC', true), set_config('work_mem', '256MB', true), set_config('enable_seqscan', 'on', true),
-            set_config('jit', 'off', true)
+        SELECT set_config('TimeZone', 'UTC', true), set_config('work_mem', '256MB', true), set_config('jit', 'off', true)
         """)
 }

@@ -12,8 +12,7 @@ def tour(stage, size, schemes):
         check_width(page, state)
         check_focus(page, state)
         for scheme in schemes:
-            page.emulate_media(color_scheme=scheme)
-            check_accessibility(page, f"{state}, {scheme}")
+            check_accessibility(page, state, scheme)
 
     chat(stage, size, look)
     dashboard(stage, size, look)
@@ -66,7 +65,6 @@ def chat(stage, size, look):
 
 def dashboard(stage, size, look):
     report(type="door_opened", severity="critical", details="The door was opened.", ip="192.0.2.7", context={"door": "front"})
-    report(type="window_opened", severity="medium", details="The window was opened.")
 
     eves = Admin(stage.window(f"eve-{size[0]}", size=size).page).sign_in(sign_up("Eve"))
     expect(eves.page.get_by_role("heading", name="This page is for administrators")).to_be_visible()
@@ -82,7 +80,11 @@ def dashboard(stage, size, look):
     look(page, "overview with a table")
 
     admin.show("Security")
+    # Some rows are as good as fifty, and looked through much faster.
+    admin.filter.get_by_label("Type").fill("door_opened")
+    admin.filter.get_by_label("Type").press("Enter")
     expect(admin.event("The door was opened.").first).to_be_visible()
+    expect(admin.events.filter(has_text="authn_login_success")).to_have_count(0)
     look(page, "security")
     admin.event("The door was opened.").first.get_by_role("button").click()
     expect(page.get_by_role("dialog", name="door_opened")).to_be_visible()

@@ -32,8 +32,10 @@ export function chatView({ client, session }) {
     let profile;
     let conversation;
     let shownPlace;
+    let isClosed = false;
 
     function draw() {
+        if (isClosed) return;
         const place = location.hash.slice(1);
         const summary = summaryAt(place);
         const person = summary?.otherUser ?? personAt(place);
@@ -113,6 +115,7 @@ export function chatView({ client, session }) {
     draw();
 
     function close() {
+        isClosed = true;
         removeEventListener("hashchange", redraw);
         removeEventListener("keydown", leaveOnEscape);
         clearInterval(clock);

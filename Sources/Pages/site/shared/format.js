@@ -1,6 +1,5 @@
 /** Numbers and times as people read them, in the browser's language and time zone. Times are milliseconds since 1970. */
 const numbers = new Intl.NumberFormat();
-const compactNumbers = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 const times = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekdays = new Intl.DateTimeFormat(undefined, { weekday: "long" });
@@ -13,9 +12,6 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 /** 12,345 */
 export const formatNumber = (number) => numbers.format(number);
-
-/** 12K */
-export const formatCompactNumber = (number) => compactNumbers.format(number);
 
 /** 37% for 0.37 */
 export const formatPercent = (share) => percents.format(share);
