@@ -72,7 +72,7 @@ CREATE TABLE hosts (
 CREATE TABLE metrics_progress (
     id          boolean     NOT NULL DEFAULT true,
     seen        pg_snapshot NOT NULL,
-    -- The transaction that wrote this row: if it is another, the database was restored from a dump, and transactions have new numbers.
+    -- The transaction that wrote this row: see counted_facts.
     written_by  xid8        NOT NULL DEFAULT pg_current_xact_id(),
     -- Older facts of activity and calls are gone, and later ones of that time are left out. A UTC day's beginning.
     facts_since timestamptz NOT NULL DEFAULT '-infinity',
@@ -201,8 +201,8 @@ CREATE TABLE user_analytics (
     median_session_seconds bigint,
     messages               bigint           NOT NULL DEFAULT 0,
     stickiness             double precision NOT NULL DEFAULT 0,
-    -- [{start, activeUsers, newUsers, sessions, messages, calls, avgResponseTime, responseTimeP95}, …], the oldest first; `start` in
-    -- milliseconds since 1970, response times in milliseconds.
+    -- [{start, activeUsers, newUsers, sessions, messages, calls, avgResponseTime, responseTimeP95}, …], the oldest first; `start`
+    -- in milliseconds since 1970, response times in milliseconds.
     buckets                jsonb            NOT NULL DEFAULT '[]',
     -- [{week, users, active: [users active in that week, in the one after it, …]}, …], the oldest first.
     cohorts                jsonb            NOT NULL DEFAULT '[]',

@@ -17,7 +17,8 @@ enum Retention {
         deletion("visits", where: "last_active_at <= (SELECT facts_since - interval '30 minutes' FROM metrics_progress)"),
         deletion("active_users", where: "unit = 'hour' AND starts_at < (SELECT facts_since FROM metrics_progress)"),
         deletion("active_users", where: "unit = 'day' AND starts_at < (SELECT facts_since FROM metrics_progress)"),
-        deletion("active_users", where: "unit = 'week' AND starts_at < (SELECT facts_since - interval '6 days' FROM metrics_progress)"),
+        deletion(
+            "active_users", where: "unit = 'week' AND starts_at < (SELECT facts_since - interval '6 days' FROM metrics_progress)"),
         // As long as `rollup_buckets` has them.
         deletion("rollups", where: "unit = 'minute' AND starts_at < now() - interval '48 hours'"),
         deletion("rollups", where: "unit = 'hour' AND starts_at < now() - interval '60 days'"),

@@ -47,7 +47,9 @@ struct Turn {
     }
 
     private mutating func count(in transaction: Transaction, isThorough: Bool) async throws -> Outcome {
-        guard let progress = try await Progress.lock(in: transaction, retentionDays: configuration.retentionDays) else { return .standsBy }
+        guard let progress = try await Progress.lock(in: transaction, retentionDays: configuration.retentionDays) else {
+            return .standsBy
+        }
         guard progress.isOurs else {
             try await takeOver(progress, in: transaction)
             return .led(FactCounts(), isBehind: true)
@@ -60,8 +62,8 @@ struct Turn {
         return .led(counted, isBehind: isBehind)
     }
 
-    /// Counts the next portion, and gives whether there is more. The progress is kept in the same transaction, so nothing is counted
-    /// twice.
+    /// Counts the next portion, and gives whether there is more. The progress is kept in the same transaction, so nothing is
+    /// counted twice.
     static func count(after progress: Progress, in transaction: Transaction) async throws -> (FactCounts, isBehind: Bool) {
         let portion = Portion(after: progress.seen, in: progress.present)
         let results = try await transaction.execute([
@@ -86,7 +88,8 @@ struct Turn {
         let countsAccounts = isThorough || accounts.isDue
         let measuresStorage = isThorough || storage.isDue
         let row = try await transaction.execute([
-            Progress.useIndexes(false), SystemMetricsResult.update(countsAccounts: countsAccounts, measuresStorage: measuresStorage),
+            Progress.useIndexes(false),
+            SystemMetricsResult.update(countsAccounts: countsAccounts, measuresStorage: measuresStorage),
         ])[1].first
         let middle = ContinuousClock.now
         if countsAccounts { accounts.hasRun(for: middle - start) }

@@ -67,7 +67,8 @@ struct CountingTests {
         try await fixture.makeUsers(9, createdAt: "now() - number * interval '3 days'")
         for change in [
             "DELETE FROM messages WHERE created_at < now() - interval '1 day'", "DELETE FROM messages WHERE false",
-            "UPDATE messages SET created_at = created_at - interval '1 hour'", "DELETE FROM conversations WHERE id = '\(Fact.id(8))'",
+            "UPDATE messages SET created_at = created_at - interval '1 hour'",
+            "DELETE FROM conversations WHERE id = '\(Fact.id(8))'",
             "DELETE FROM users WHERE id = '\(Fact.id(9))'", "UPDATE users SET created_at = created_at - interval '10 days'",
             "BEGIN; \(Self.someFacts); DELETE FROM messages; COMMIT", "TRUNCATE messages",
             "TRUNCATE users, messages, conversations, sessions, refresh_tokens",
@@ -87,7 +88,8 @@ struct CountingTests {
         try await fixture.makeUsers(2)
         try await fixture.sql(Self.someFacts)
         try await fixture.count()
-        try await fixture.sql("BEGIN; SAVEPOINT a; DELETE FROM messages WHERE created_at < now() - interval '1 day'; RELEASE a; COMMIT")
+        try await fixture.sql(
+            "BEGIN; SAVEPOINT a; DELETE FROM messages WHERE created_at < now() - interval '1 day'; RELEASE a; COMMIT")
         #expect(try await fixture.number("SELECT sum(messages) FROM rollups WHERE unit = 'day'") == 1)
     }
 
@@ -141,8 +143,9 @@ struct CountingTests {
                 }
             }
             let fixture = fixture
-            try await eventually("there is enough to count") { try await fixture.number("SELECT count(*) FROM session_activity") > 200 }
-            // What is stored is right at every moment, but for what there are other snapshots of.
+            try await eventually("there is enough to count") {
+                try await fixture.number("SELECT count(*) FROM session_activity") > 200
+            }
             try await fixture.expectRightNumbers("meanwhile")
             group.cancelAll()
         }
@@ -188,7 +191,8 @@ struct CountingTests {
             for end in seen..<next {
                 let after = progress.present.limited(to: Int64(end + 1))
                 let step = Progress(
-                    seen: before, present: after, isOurs: true, factsSince: progress.factsSince, retentionBegin: progress.retentionBegin)
+                    seen: before, present: after, isOurs: true, factsSince: progress.factsSince,
+                    retentionBegin: progress.retentionBegin)
                 counted += try await Turn.count(after: step, in: transaction).0
                 before = after
             }

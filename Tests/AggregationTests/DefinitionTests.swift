@@ -13,7 +13,8 @@ struct DefinitionTests {
             ("09:29:59.999999", ["09:00-09:29"]), ("09:30", ["09:00-09:00", "09:30-09:30"]),
         ])
     func pause(second: String, expected: [String]) async throws {
-        try await fixture.sql(Fact.activity(of: 1, session: 7, Fact.at("09:00")) + Fact.activity(of: 1, session: 7, Fact.at(second)))
+        try await fixture.sql(
+            Fact.activity(of: 1, session: 7, Fact.at("09:00")) + Fact.activity(of: 1, session: 7, Fact.at(second)))
         try await fixture.count()
         #expect(try await fixture.visits(session: 7) == expected)
         #expect(try await fixture.number("SELECT sum(sessions) FROM rollups WHERE unit = 'day'") == expected.count)
@@ -37,12 +38,14 @@ struct DefinitionTests {
             try await fixture.expectRightNumbers()
         }
         #expect(
-            try await fixture.texts("SELECT seconds, visits FROM visit_lengths WHERE visits <> 0 ORDER BY seconds") == ["0 1", "5100 1"])
+            try await fixture.texts("SELECT seconds, visits FROM visit_lengths WHERE visits <> 0 ORDER BY seconds")
+                == ["0 1", "5100 1"])
     }
 
     @Test("two sign-ins of one user are two sessions of one active user")
     func twoSignIns() async throws {
-        try await fixture.sql(Fact.activity(of: 1, session: 7, Fact.at("09:00")) + Fact.activity(of: 1, session: 8, Fact.at("09:00")))
+        try await fixture.sql(
+            Fact.activity(of: 1, session: 7, Fact.at("09:00")) + Fact.activity(of: 1, session: 8, Fact.at("09:00")))
         try await fixture.count()
         #expect(
             try await fixture.texts("SELECT unit, sessions, active_users FROM rollups WHERE unit <> 'minute' ORDER BY unit")
@@ -54,7 +57,8 @@ struct DefinitionTests {
         try await fixture.sql(Fact.activity(of: 1, session: 7, Fact.at("23:59:50"), Fact.at("24:00:20")))
         try await fixture.count()
         #expect(
-            try await fixture.texts("SELECT unit, sessions, active_users FROM rollups WHERE unit <> 'minute' ORDER BY unit, starts_at")
+            try await fixture.texts(
+                "SELECT unit, sessions, active_users FROM rollups WHERE unit <> 'minute' ORDER BY unit, starts_at")
                 == ["day 1 1", "day 0 1", "hour 1 1", "hour 0 1"])
         try await fixture.expectRightNumbers()
     }
@@ -74,7 +78,8 @@ struct DefinitionTests {
             try await local.texts("SELECT to_char(cohort, 'MM-DD'), to_char(week, 'MM-DD'), users FROM cohort_weeks ORDER BY week")
                 == ["10-26 11-02 1", "10-26 11-09 1"])
         #expect(
-            try await local.texts("SELECT starts_at::text, active_users FROM rollups WHERE unit = 'day' AND active_users > 0 ORDER BY 1")
+            try await local.texts(
+                "SELECT starts_at::text, active_users FROM rollups WHERE unit = 'day' AND active_users > 0 ORDER BY 1")
                 == ["2026-11-08 00:00:00+00 1", "2026-11-09 00:00:00+00 1"])
         try await local.expectRightNumbers()
     }
@@ -109,7 +114,8 @@ struct DefinitionTests {
     @Test("sessions of today are those that began since midnight, UTC")
     func today() async throws {
         try await fixture.sql(
-            Fact.activity(of: 1, session: 7, Fact.at("-1 microsecond", daysAgo: 0)) + Fact.activity(of: 2, session: 8, Fact.at("0", daysAgo: 0)))
+            Fact.activity(of: 1, session: 7, Fact.at("-1 microsecond", daysAgo: 0))
+                + Fact.activity(of: 2, session: 8, Fact.at("0", daysAgo: 0)))
         try await fixture.count()
         #expect(try await fixture.texts("SELECT sessions_today FROM system_metrics") == ["1"])
     }
@@ -164,7 +170,8 @@ struct DefinitionTests {
         try await fixture.sql("INSERT INTO security_events (type, severity) VALUES ('test', 'critical')")
         try await fixture.count()
         #expect(
-            try await fixture.texts("SELECT active_security_level, storage_bytes > 1000000 FROM system_metrics") == ["critical true"])
+            try await fixture.texts("SELECT active_security_level, storage_bytes > 1000000 FROM system_metrics")
+                == ["critical true"])
         try await fixture.sql("UPDATE security_events SET occurred_at = occurred_at - interval '20 minutes'")
         try await fixture.count()
         #expect(try await fixture.texts("SELECT active_security_level FROM system_metrics") == ["high"])

@@ -1,5 +1,4 @@
 import Aggregation
-import Domain
 import Logging
 import Postgres
 import TestSupport

@@ -87,8 +87,8 @@ struct RandomHistory {
             case 0...1: MetricsFixture.message(at: pick(0...9) == 0 ? "now() - interval '100 days'" : moment())
             case 2...3:
                 MetricsFixture.calls(
-                    ["messages:list", "users:search"][pick(0...1)], at: moment(), milliseconds: (0...pick(0...5)).map { _ in pick(1...20) },
-                    failed: pick(0...1))
+                    ["messages:list", "users:search"][pick(0...1)], at: moment(),
+                    milliseconds: (0...pick(0...5)).map { _ in pick(1...20) }, failed: pick(0...1))
             case 4: account()
             default: activity()
             }
@@ -114,7 +114,7 @@ struct RandomHistory {
         case 3: "UPDATE messages SET created_at = \(moment()) WHERE created_at > \(moment())"
         case 4: "UPDATE users SET created_at = \(moment()) WHERE id = '\(MetricsFixture.id(pick(1...Self.users)))'"
         case 5: "DELETE FROM users WHERE name = 'New' AND created_at > \(moment())"
-        default: pick(0...3) == 0 ? "TRUNCATE messages" : "UPDATE users SET account_type = 'therapist', removed_at = NULL WHERE name = 'New'"
+        default: pick(0...3) == 0 ? "TRUNCATE messages" : "UPDATE users SET account_type = 'therapist' WHERE name = 'New'"
         }
     }
 }

@@ -58,7 +58,8 @@ struct RecomputationTests {
     @Test("differences say which number it is, in words")
     func wording() async throws {
         try await makeNumbers()
-        try await fixture.sql("UPDATE rollups SET messages = 7 WHERE unit = 'day' AND messages > 0 AND starts_at < now() - interval '2 days'")
+        try await fixture.sql(
+            "UPDATE rollups SET messages = 7 WHERE unit = 'day' AND messages > 0 AND starts_at < now() - interval '2 days'")
         let day = try await fixture.texts("SELECT to_char(\(Fact.at("0")), 'YYYY-MM-DD')")[0]
         let difference = try await recomputation.check().first { $0.table == "rollups" }
         #expect(difference?.description == "rollups: day \(day) 00:00, messages: 7, recomputed 1")
@@ -69,7 +70,8 @@ struct RecomputationTests {
         try await fixture.makeUsers(2)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for change in [
-                Fact.message(at: "now()") + Fact.activity(of: 1, session: 7, "now()") + Fact.calls("a:b", at: "now()", milliseconds: [1]),
+                Fact.message(at: "now()") + Fact.activity(of: 1, session: 7, "now()")
+                    + Fact.calls("a:b", at: "now()", milliseconds: [1]),
                 "DELETE FROM messages WHERE random() < 0.2",
             ] {
                 group.addTask {
@@ -97,7 +99,8 @@ struct RecomputationTests {
             UPDATE metrics_progress SET seen = '5000100000:5000100000:', written_by = '5000100000';
             UPDATE rollups SET messages = 77;
             """)
-        try await fixture.sql("DELETE FROM messages WHERE (conversation_id, id) IN (SELECT conversation_id, id FROM messages LIMIT 1)")
+        try await fixture.sql(
+            "DELETE FROM messages WHERE (conversation_id, id) IN (SELECT conversation_id, id FROM messages LIMIT 1)")
         try await fixture.sql(Fact.message(at: "now()"))
         try await fixture.expectRightNumbers()
         #expect(try await fixture.number("SELECT sum(messages) FROM rollups WHERE unit = 'day'") == 2)

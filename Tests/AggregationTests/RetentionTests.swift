@@ -28,7 +28,8 @@ struct RetentionTests {
 
         // What comes after its time is left out, messages aside: it could have been counted before.
         try await fixture.sql(
-            Fact.activity(of: 1, session: 7, Fact.at("09:00", daysAgo: 8)) + Fact.calls("a:b", at: Fact.at("09:00", daysAgo: 9), milliseconds: [1])
+            Fact.activity(of: 1, session: 7, Fact.at("09:00", daysAgo: 8))
+                + Fact.calls("a:b", at: Fact.at("09:00", daysAgo: 9), milliseconds: [1])
                 + Fact.message(at: Fact.at("09:00", daysAgo: 9)))
         #expect(try await fixture.count(retentionDays: 7) == FactCounts(messages: 1))
         #expect(try await fixture.texts(sums) == ["4 4 5"])

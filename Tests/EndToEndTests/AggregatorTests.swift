@@ -29,7 +29,8 @@ struct AggregatorTests {
         }
     }
 
-    @Test("waits while PostgreSQL is away, says so, and goes on when it is back; ends at once when told to", .timeLimit(.minutes(5)))
+    @Test(
+        "waits while PostgreSQL is away, says so, and goes on when it is back; ends at once when told to", .timeLimit(.minutes(5)))
     func outage() async throws {
         try await withProgram { cluster, program, place in
             let request = LocalRequest(host: "127.0.0.1", port: place.metricsPort)

@@ -55,8 +55,8 @@ extension RunningStackTests {
             let answer = try await request.send("GET", "/health/ready")
             let json = try JSON(parsing: answer.body)
             return answer.status == 200 && json["ready"] == .bool(true) && json["database"] == .bool(true)
-                && json["role"] == .string("leading") && json["lastTurnAgeMilliseconds"] != nil && json["lastTurnMilliseconds"] != nil
-                && json["lagMilliseconds"] == .number(0)
+                && json["role"] == .string("leading") && json["lagMilliseconds"] == .number(0)
+                && json["lastTurnAgeMilliseconds"] != nil && json["lastTurnMilliseconds"] != nil
         }
     }
 
@@ -111,7 +111,9 @@ extension RunningStackTests {
 
 @Suite("Monitoring")
 struct MonitoringFileTests {
-    @Test("promtool takes the example's configuration, and the alerts do what their tests say", .needsPromtool, .timeLimit(.minutes(3)))
+    @Test(
+        "promtool takes the example's configuration, and the alerts do what their tests say",
+        .needsPromtool, .timeLimit(.minutes(3)))
     func rules() async throws {
         try await Promtool.check("check", "config", MonitoringFiles.configuration)
         try await Promtool.check("check", "rules", "--lint-fatal", MonitoringFiles.alerts)

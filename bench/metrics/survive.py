@@ -167,6 +167,9 @@ class Aggregator:
         page = answer(f"http://127.0.0.1:{self.port}/health/ready")
         return bool(page) and json.loads(page)["role"] == "leading"
 
+    def has_started(self):
+        return answer(f"http://127.0.0.1:{self.port}/health/live") is not None
+
     def kill(self):
         if self.process.child.poll() is not None:
             raise SystemExit(f"an aggregator ended by itself:\n{self.last_lines()}")
@@ -228,6 +231,8 @@ class Check:
 
     def round(self, number):
         kind = {3: "both", 5: "crash", 8: "termination"}.get(number % 10, "leader")
+        # One that starts while PostgreSQL is away ends: starting it again is for whoever supervises it.
+        self.wait_until("the aggregators start", lambda: all(aggregator.has_started() for aggregator in self.aggregators))
         leader = self.leader()
         time.sleep(self.randomness.uniform(0, 4))
         killed = self.aggregators if kind == "both" else [leader]

@@ -11,8 +11,8 @@ enum CountingAnew {
         try await transaction.execute(renumber.map { $0(present.next, portionSize) }).reduce(0) { $0 + $1.affectedRows }
     }
 
-    /// Forgets all sums that can be computed again. What is from the time before `facts_since` stays, but for messages and accounts,
-    /// which are kept for ever.
+    /// Forgets all sums that can be computed again. What is from the time before `facts_since` stays, but for messages and
+    /// accounts, which are kept for ever.
     static func forget(in transaction: Transaction) async throws {
         _ = try await transaction.execute(forget.map { $0() })
     }

@@ -23,7 +23,8 @@ struct Progress {
             preconditionFailure("PostgreSQL writes snapshots as xmin:xmax:xip,…")
         }
         return Progress(
-            seen: seen, present: present, isOurs: try row.decode(2), factsSince: try row.decode(3), retentionBegin: try row.decode(4))
+            seen: seen, present: present, isOurs: try row.decode(2), factsSince: try row.decode(3),
+            retentionBegin: try row.decode(4))
     }
 
     /// For statements that look for what is new. The planner does not know how much that is, and would read whole tables to find a

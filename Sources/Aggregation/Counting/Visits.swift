@@ -52,7 +52,8 @@ enum Visits {
             FROM stretches
             WHERE active_before IS NULL OR first_at >= active_before + interval '30 minutes'
         ), changes AS MATERIALIZED (
-            SELECT session_id, started_at, max(user_id::text)::uuid AS user_id, max(was_until) AS was_until, max(is_until) AS is_until
+            SELECT session_id, started_at, max(user_id::text)::uuid AS user_id, max(was_until) AS was_until,
+                max(is_until) AS is_until
             FROM (
                 SELECT session_id, started_at, user_id, NULL::timestamptz AS was_until, last_active_at AS is_until FROM after
                 UNION ALL

@@ -18,7 +18,8 @@ public struct MetricsRecomputation: Sendable {
     private let database: PostgresClient
     private let logger: Logger
 
-    /// - Parameter database: its statement timeout should be minutes, since whole tables are read. Two of its connections are used at once.
+    /// - Parameter database: its statement timeout should be minutes, since whole tables are read. Two of its connections are
+    ///   used at once.
     public init(database: PostgresClient, logger: Logger) {
         self.database = database
         self.logger = logger

@@ -5,7 +5,8 @@ import Postgres
 /// rows.
 enum ResultComparison {
     static let all: [(table: String, statement: Statement)] = [
-        ("system_metrics", systemMetrics), ("user_analytics", userAnalytics), ("user_analytics", series), ("user_analytics", cohorts),
+        ("system_metrics", systemMetrics), ("user_analytics", userAnalytics), ("user_analytics", series),
+        ("user_analytics", cohorts),
     ]
 
     private static let systemMetrics = Statement(
@@ -35,8 +36,13 @@ enum ResultComparison {
                 coalesce((SELECT round(durations[2] / 1000.0, 1) FROM percentiles), 0) AS response_time_p95,
                 coalesce((SELECT round(durations[3] / 1000.0, 1) FROM percentiles), 0) AS response_time_p99,
                 coalesce(
-                    (SELECT round(load::numeric, 2) FROM hosts WHERE reported_at > now() - interval '1 minute' ORDER BY load DESC LIMIT 1),
-                    0) AS system_load,
+                    (
+                        SELECT round(load::numeric, 2)
+                        FROM hosts
+                        WHERE reported_at > now() - interval '1 minute'
+                        ORDER BY load DESC
+                        LIMIT 1
+                    ), 0) AS system_load,
                 \(securityLevel) AS active_security_level
         )
         SELECT key, stored.value, recomputed.value
@@ -148,7 +154,8 @@ enum ResultComparison {
             SELECT timeframe, timeframes.unit, number, start, start < facts_since AS is_believed
             FROM timeframes
             CROSS JOIN progress
-            CROSS JOIN LATERAL generate_series(since, last, ('1 ' || timeframes.unit)::interval) WITH ORDINALITY AS starts (start, number)
+            CROSS JOIN LATERAL generate_series(since, last, ('1 ' || timeframes.unit)::interval)
+                WITH ORDINALITY AS starts (start, number)
         ), active AS MATERIALIZED (
             SELECT unit, date_trunc(unit, moment, 'UTC') AS start, count(DISTINCT user_id) AS number
             FROM (SELECT user_id, first_at AS moment FROM facts UNION ALL SELECT user_id, last_at FROM facts) AS moments
@@ -193,17 +200,16 @@ enum ResultComparison {
             FROM reports
             CROSS JOIN LATERAL unnest(durations, counts) AS histogram (duration, count)
             GROUP BY 1, 2, 3
-        ), ranks AS MATERIALIZED (
-            SELECT unit, start, duration, sum(count) OVER (PARTITION BY unit, start ORDER BY duration DESC) AS as_slow,
-                sum(count) OVER (PARTITION BY unit, start) AS all_of_them
-            FROM bars
         ), slow AS MATERIALIZED (
             -- A twentieth is slower at most.
             SELECT unit, start, min(duration) AS duration
             FROM (
-                SELECT unit, start, duration, as_slow - count AS slower, all_of_them FROM ranks JOIN bars USING (unit, start, duration)
+                SELECT unit, start, duration,
+                    sum(count) OVER (PARTITION BY unit, start ORDER BY duration DESC) - count AS slower,
+                    sum(count) OVER (PARTITION BY unit, start) AS total
+                FROM bars
             ) AS ranks
-            WHERE slower <= all_of_them * 0.05
+            WHERE slower <= total * 0.05
             GROUP BY 1, 2
         ), recomputed AS (
             SELECT buckets.timeframe, buckets.number,

@@ -40,7 +40,8 @@ enum SumComparison {
                 VALUES ('messages', messages), ('new_users', new_users), ('sessions', sessions), ('active_users', active_users)
             ) AS numbers (number, value)
         )
-        SELECT format('%s %s, %s', unit, to_char(starts_at, 'YYYY-MM-DD HH24:MI'), number), stored.value::text, recomputed.value::text
+        SELECT format('%s %s, %s', unit, to_char(starts_at, 'YYYY-MM-DD HH24:MI'), number), stored.value::text,
+            recomputed.value::text
         FROM stored
         FULL JOIN recomputed USING (unit, starts_at, number)
         JOIN units USING (unit)
@@ -56,15 +57,16 @@ enum SumComparison {
         "recomputation.call_rollups",
         """
         WITH \(RawRows.progress), reports AS MATERIALIZED (
-            SELECT unit, date_trunc(unit, recorded_at, 'UTC') AS starts_at, names.function, calls, failed_calls, microseconds, durations,
-                counts
+            SELECT unit, date_trunc(unit, recorded_at, 'UTC') AS starts_at, names.function, calls, failed_calls, microseconds,
+                durations, counts
             FROM function_calls
             CROSS JOIN progress
             JOIN units ON recorded_at >= kept_since
             CROSS JOIN LATERAL (VALUES (function_calls.function), ('*')) AS names (function)
             WHERE recorded_at >= facts_since AND \(RawRows.hasBeenCounted("function_calls"))
         ), histograms AS (
-            SELECT unit, starts_at, function, array_agg(duration ORDER BY duration) AS durations, array_agg(count ORDER BY duration) AS counts
+            SELECT unit, starts_at, function, array_agg(duration ORDER BY duration) AS durations,
+                array_agg(count ORDER BY duration) AS counts
             FROM (
                 SELECT unit, starts_at, function, duration, sum(count)::bigint AS count
                 FROM reports
@@ -75,16 +77,16 @@ enum SumComparison {
         ), recomputed AS (
             SELECT unit, starts_at, function,
                 format(
-                    '%s calls, %s failed, %s microseconds, durations %s, counts %s', sum(calls), sum(failed_calls), sum(microseconds),
-                    coalesce(histograms.durations, '{}'), coalesce(histograms.counts, '{}')) AS value
+                    '%s calls, %s failed, %s microseconds, durations %s, counts %s', sum(calls), sum(failed_calls),
+                    sum(microseconds), coalesce(histograms.durations, '{}'), coalesce(histograms.counts, '{}')) AS value
             FROM reports
             LEFT JOIN histograms USING (unit, starts_at, function)
             GROUP BY unit, starts_at, function, histograms.durations, histograms.counts
         ), stored AS (
             SELECT unit, starts_at, function,
                 format(
-                    '%s calls, %s failed, %s microseconds, durations %s, counts %s', calls, failed_calls, microseconds, durations, counts
-                ) AS value
+                    '%s calls, %s failed, %s microseconds, durations %s, counts %s', calls, failed_calls, microseconds,
+                    durations, counts) AS value
             FROM call_rollups
         )
         SELECT format('%s %s, %s', unit, to_char(starts_at, 'YYYY-MM-DD HH24:MI'), function), stored.value, recomputed.value

@@ -53,7 +53,8 @@ enum UserAnalyticsResult {
             WHERE 2 * reached >= total
             GROUP BY timeframe
         ), call_buckets AS (
-            SELECT calls.unit, calls.starts_at, calls.calls, round(calls.microseconds / nullif(calls.calls, 0)::numeric / 1000, 1) AS average,
+            SELECT calls.unit, calls.starts_at, calls.calls,
+                round(calls.microseconds / nullif(calls.calls, 0)::numeric / 1000, 1) AS average,
                 (
                     SELECT round(min(ranks.duration) / 1000.0, 1)
                     FROM (
