@@ -251,7 +251,7 @@ let package = Package(
             ]),
         .testTarget(
             name: "UsageTests",
-            dependencies: ["Usage", "Development", "Domain", "Postgres", "Schema", "Store", "TestSupport", lifecycle, logging]),
+            dependencies: ["Usage", "Development", "Domain", "Postgres", "Schema", "Store", "TestSupport", lifecycle]),
         .testTarget(
             name: "AggregationTests", dependencies: ["Aggregation", "Postgres", "TestSupport", lifecycle, logging]),
         .testTarget(

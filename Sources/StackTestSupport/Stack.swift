@@ -132,7 +132,8 @@ public struct Stack: Sendable {
 
 /// The executables that were built with the tests.
 public enum BuiltProgram {
-    public static let folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().path
+    public static let folder =
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().path
     public static let attune = folder + "/attune"
     public static let api = folder + "/attune-api"
     public static let ingest = folder + "/attune-ingest"

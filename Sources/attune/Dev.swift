@@ -13,7 +13,7 @@ struct Dev: AsyncParsableCommand {
 
     @OptionGroup var place: PlaceOptions
     @OptionGroup var stack: StackOptions
-    @Flag(help: "Make demo users and a conversation, and say how to sign in.") var demo = false
+    @Flag(help: "Make demo users with a history of some weeks, and say how to sign in.") var demo = false
 
     func run() async throws {
         let overrides = place.overrides.merging(stack.overrides) { $1 }

@@ -20,7 +20,8 @@ struct DemoTests {
                             AND active_users > 0 AND avg_response_time > 0
                         FROM system_metrics
                         UNION ALL
-                        SELECT active_users > \(people / 2) AND sessions > 200 AND messages > 80 AND (buckets -> 1 ->> 'calls')::bigint > 0
+                        SELECT active_users > \(people / 2) AND sessions > 200 AND messages > 80
+                            AND (buckets -> 1 ->> 'calls')::bigint > 0
                         FROM user_analytics WHERE timeframe = 'month'
                         """)
                     return numbers == ["t", "t"]

@@ -37,7 +37,7 @@ struct PagesStack: Sendable {
     func play(_ scenario: Scenario) async throws -> (exit: ProcessExit, output: String) {
         let python = try #require(
             ProcessInfo.processInfo.environment["ATTUNE_TEST_PYTHON"],
-            "ATTUNE_TEST_PYTHON is not set to a Python that has the packages of Tests/requirements.txt; run the tests with script/test")
+            "ATTUNE_TEST_PYTHON is not set to a Python with the packages of Tests/requirements.txt; run the tests with script/test")
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "browser/\(scenario.rawValue).py")
         let place = stack.place
         let environment = place.environment([

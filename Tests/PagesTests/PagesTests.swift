@@ -27,7 +27,7 @@ enum Scenario: String, CaseIterable, CustomTestStringConvertible {
         case .dashboard: "the dashboard moves with messages and events, filters, and tells ordinary accounts nothing"
         case .removal: "a removed user's window loses access, and the other side reads on"
         case .hostile: "markup, right-to-left marks and very long words are text, and break no layout"
-        case .phone: "on a phone: in every state as wide as the window, no violation of WCAG A and AA, focus in reading order and seen"
+        case .phone: "on a phone every state fits the window and violates nothing of WCAG A and AA; focus is seen, in reading order"
         case .wide: "the same on a wide screen, light and dark"
         }
     }

@@ -38,6 +38,8 @@ def demo():
     names = ["PORT", "INGEST_HTTP_PORT", "INGEST_TCP_PORT", "INGEST_SYSLOG_PORT", "METRICS_PORT"]
     settings = {f"ATTUNE_{name}": str(port) for name, port in zip(names, free_ports(len(names)))}
     with tempfile.TemporaryDirectory(prefix="attune-screenshots-") as folder:
+        # For root the cluster has an owner of its own, who has to find the way to it.
+        os.chmod(folder, 0o711)
         environment = os.environ | settings | {"ATTUNE_DATA_DIR": folder + "/data"}
         with subprocess.Popen([SERVER, "--demo"], env=environment, stdout=subprocess.PIPE, text=True) as server:
             try:

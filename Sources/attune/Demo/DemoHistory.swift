@@ -72,10 +72,12 @@ struct DemoHistory {
         let chosen = [DemoTalk.first] + DemoTalk.all.shuffled(using: &generator).prefix(last)
         var moment = began
         for (index, talk) in chosen.enumerated() {
-            if index > 0 { moment = max(moment + .seconds(3600), calendar.moment(daysAgo: client.days - index * distance, &generator)) }
+            if index > 0 {
+                moment = max(moment + .seconds(3600), calendar.moment(daysAgo: client.days - index * distance, &generator))
+            }
             // Of the latest one the therapist has not seen the end yet.
             let isLatest = index == chosen.count - 1
-            let lines = isLatest ? talk.prefix { _ in true }.dropLast(talk.last!.isTherapists ? 1 : 0) : talk[...]
+            let lines = isLatest && talk.last!.isTherapists ? talk.dropLast() : talk[...]
             let pauses = lines.map { _ in Int64.random(in: 90...2400, using: &generator) }
             if isLatest, index > 0 { moment = max(moment, end - .seconds(pauses.dropFirst().reduce(0, +))) }
             for (line, pause) in zip(lines, [0] + pauses.dropFirst()) {
@@ -87,7 +89,9 @@ struct DemoHistory {
         }
     }
 
-    private mutating func say(_ text: String, _ sender: DemoPerson, to recipient: DemoPerson, at moment: Instant, in conversation: String) {
+    private mutating func say(
+        _ text: String, _ sender: DemoPerson, to recipient: DemoPerson, at moment: Instant, in conversation: String
+    ) {
         let senderID = ids[sender.email]!.uuid.description
         // Who answers has read what came before.
         for index in messages.indices.reversed().prefix(while: { messages[$0].conversationId == conversation })

@@ -24,7 +24,7 @@ struct DemoPerson: Sendable {
 
 extension DemoPerson {
     static let therapist = DemoPerson(
-        "thea", "Thea Larsen", .therapist, bio: "Sleep, stress and everything that goes with a new job. Mondays to Thursdays.", days: 83)
+        "thea", "Thea Larsen", .therapist, bio: "Sleep, stress and all that goes with a new job. Mondays to Thursdays.", days: 83)
     static let client = DemoPerson("cleo", "Cleo Martín", .client, days: 8)
     static let administrator = DemoPerson("admin", "Ada Lindqvist", role: .admin, bio: "Looks after this installation.", days: 83)
 
@@ -32,9 +32,9 @@ extension DemoPerson {
         therapist,
         DemoPerson("emil", "Emil Okafor", .therapist, bio: "Family and couples, in English and Igbo.", days: 82),
         DemoPerson("amira", "Amira Haddad", .therapist, bio: "Grief and change. I answer in the evenings.", days: 81),
-        DemoPerson("ruben", "Ruben Castellanos", .therapist, bio: "Chronic pain; relaxation that fits into a working day.", days: 74),
+        DemoPerson("ruben", "Ruben Castellanos", .therapist, bio: "Chronic pain; relaxation for a working day.", days: 74),
         DemoPerson("ingrid", "Ingrid Sørensen", .therapist, bio: "Young adults, exams, first steps of one's own.", days: 66),
-        DemoPerson("tomasz", "Tomasz Wiśniewski", .therapist, bio: "Anxiety and sleep. Walks instead of chairs, if you like.", days: 52),
+        DemoPerson("tomasz", "Tomasz Wiśniewski", .therapist, bio: "Anxiety and sleep. Walks instead of chairs.", days: 52),
         DemoPerson("priya", "Priya Raghunathan", .therapist, bio: "Mindfulness, without incense.", days: 31),
         DemoPerson("noor", "Noor van den Berg", .therapist, bio: "After hospital: back into everyday life.", days: 12),
     ]

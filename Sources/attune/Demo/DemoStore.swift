@@ -29,7 +29,8 @@ struct DemoStore {
 
     private func ids(of people: [DemoPerson]) async throws -> [String: UserID] {
         let rows = try await database.execute(Self.ids(PostgresArray(people.map(\.email))))
-        return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.decode(0, as: String.self), try $0.decode(1, as: UserID.self)) })
+        let pairs = try rows.map { (try $0.decode(0, as: String.self), try $0.decode(1, as: UserID.self)) }
+        return Dictionary(uniqueKeysWithValues: pairs)
     }
 
     private func insert(_ rows: [some Encodable], with statement: Statement) async throws {

@@ -115,7 +115,7 @@ enum DemoTalk {
             .therapist("Good morning! That is a fine way to begin a day. Congratulations on all those walks."),
         ],
         [
-            .therapist("You asked for something to listen to in the evening. Try the recording “The slow river”, twelve minutes."),
+            .therapist("You asked for something to listen to in the evening. Try “The slow river”, twelve minutes."),
             .client("I fell asleep at minute four."),
             .therapist("Then it does what it should. The end is the same as the beginning, by the way."),
         ],
@@ -126,7 +126,7 @@ enum DemoTalk {
             .therapist("If not, we telephone."),
         ],
         [
-            .client("There was a moment at the supermarket where it was all too much, and then it passed. I stayed in the queue."),
+            .client("At the supermarket it was all too much for a moment, and then it passed. I stayed in the queue."),
             .therapist("You stayed! How long did it last, do you think?"),
             .client("Two minutes, maybe three. It felt like twenty."),
             .therapist("Remember those two minutes. Next time you will know that it has an end."),

@@ -32,15 +32,18 @@ FOCUSED = """() => {
     if (!focusOrder.has(element)) focusOrder.set(element, focusOrder.size)
     const goesBack = lastFocused && !!(element.compareDocumentPosition(lastFocused) & Node.DOCUMENT_POSITION_FOLLOWING)
     window.lastFocused = element
+    const words = element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText
     // A ring may be around the control, around what it stretches over, or around its label.
-    const styles = [element, ...element.labels ?? []].flatMap(each => [null, "::before", "::after"].map(part => getComputedStyle(each, part)))
-    const box = element.getBoundingClientRect()
+    const styles = [element, ...element.labels ?? []]
+        .flatMap(each => [null, "::before", "::after"].map(part => getComputedStyle(each, part)))
+    const hasRing = style => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0
+    const { left, right, top, bottom } = element.getBoundingClientRect()
     return {
         goesBack,
         number: focusOrder.get(element),
-        name: `${element.tagName.toLowerCase()} "${(element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText).slice(0, 40)}"`,
-        isMarked: styles.some(style => (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none"),
-        isInWindow: box.width > 0 && box.height > 0 && box.right > 0 && box.left < innerWidth && box.bottom > 0 && box.top < innerHeight,
+        name: `${element.tagName.toLowerCase()} "${words.slice(0, 40)}"`,
+        isMarked: styles.some(style => hasRing(style) || style.boxShadow !== "none"),
+        isInWindow: right > Math.max(left, 0) && left < innerWidth && bottom > Math.max(top, 0) && top < innerHeight,
     }
 }"""
 
