@@ -20,13 +20,15 @@ struct SurvivalTests {
 
     /// Runs a script with so many rounds and a new seed. Gives its exit status and all that it has said.
     private func run(_ script: String, _ rounds: String, _ options: String...) throws -> (status: Int32, output: String) {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         let programs = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         let check = Process()
         check.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         check.arguments = ["python3", root.appendingPathComponent(script).path, rounds, "\(Int.random(in: 1...999_999))"]
         check.arguments! += ["--programs", programs.path] + options
-        check.environment = ProcessInfo.processInfo.environment.merging(["PYTHONPATH": root.appendingPathComponent("bench").path]) { $1 }
+        check.environment = ProcessInfo.processInfo.environment
+            .merging(["PYTHONPATH": root.appendingPathComponent("bench").path]) { $1 }
         let pipe = Pipe()
         check.standardOutput = pipe
         check.standardError = pipe

@@ -74,7 +74,9 @@ class Installation:
     def start(self, program, port_name, is_ready):
         """Its process and port, once `is_ready` says so of its health page."""
         port = free_port()
-        process = Process([self.path / program], self.path / f"{program}.log", env={**self.environment, port_name: str(port)})
+        # Also for `attune token`: the issuer of tokens is the worker's address.
+        self.environment[port_name] = str(port)
+        process = Process([self.path / program], self.path / f"{program}.log", env=self.environment)
         process.wait_until(lambda: is_ready(answer(f"http://127.0.0.1:{port}/health/ready")))
         return process, port
 
@@ -135,8 +137,8 @@ class Installation:
         try:
             for name, rate in [("messages", MESSAGES_PER_SECOND), ("reports", 0.4)]:
                 processes.append(Process(
-                    [self.cluster.programs / "pgbench", self.cluster.url, "--no-vacuum", "--client", 4, "--rate", rate, "--time", 3600,
-                     "--define", f"users={int(USERS * self.scale)}", "--define", f"active={ACTIVE_USERS}",
+                    [self.cluster.programs / "pgbench", self.cluster.url, "--no-vacuum", "--client", 4, "--rate", rate,
+                     "--time", 3600, "--define", f"users={int(USERS * self.scale)}", "--define", f"active={ACTIVE_USERS}",
                      "--file", HERE / f"{name}.pgbench"],
                     self.path / "pgbench.log", cwd="/"))
             yield
@@ -184,7 +186,8 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     scales = [0.01, 0.1] if options.quick else [0.01, 1]
     seconds, rounds = (20, 1) if options.quick else (60, 5)
-    print(f"{processor()}, {os.cpu_count()} processors, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f} before the start")
+    print(
+        f"{processor()}, {os.cpu_count()} processors, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f} before the start")
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(folder())
         installations = []
@@ -214,7 +217,8 @@ def measure_catching_up(installations):
         if check.returncode:
             say(check.stdout)
         print(
-            f"| {' | '.join(f'{int(count):,}' for count in rows)} | {seconds:.1f} | {postgres:.1f} | {own:.1f} | {memory / 1e6:.0f} | "
+            f"| {' | '.join(f'{int(count):,}' for count in rows)} | {seconds:.1f} | {postgres:.1f} | {own:.1f} | "
+            f"{memory / 1e6:.0f} | "
             f"{'differences' if check.returncode else 'no difference'}, {passed:.0f} s |", flush=True)
 
 

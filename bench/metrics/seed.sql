@@ -1,8 +1,9 @@
--- A year of activity until now. Variables: users, messages (a multiple of 5), visits (stretches of activity, in several facts each).
+-- A year of activity until now. Variables: users, messages (a multiple of 5), visits (stretches of activity, in several facts
+-- each).
 --
--- The installation grows; days, nights and weekends are seen in it. Ids are numbers in decimal digits. Users are numbered in the order of
--- their accounts: every twentieth is a therapist, whose clients are among the others; client n and their therapist talk in
--- conversation n. User 1 is an administrator.
+-- The installation grows; days, nights and weekends are seen in it. Ids are numbers in decimal digits. Users are numbered in the
+-- order of their accounts: every twentieth is a therapist, whose clients are among the others; client n and their therapist talk
+-- in conversation n. User 1 is an administrator.
 
 \set ON_ERROR_STOP 1
 BEGIN;
@@ -99,7 +100,8 @@ FROM (
             CASE WHEN random() < 0.05 THEN 20 ELSE 2 END * random() * interval '1 minute' AS pace,
             least(floor(-2 * ln(1 - random())), 11)::int AS more
         FROM (
-            SELECT hour, starts_at, users, floor(part_before * :visits)::bigint AS first, floor(part_until * :visits)::bigint AS until
+            SELECT hour, starts_at, users, floor(part_before * :visits)::bigint AS first,
+                floor(part_until * :visits)::bigint AS until
             FROM hours
             ORDER BY hour
         ) AS hours
@@ -116,8 +118,8 @@ SELECT session_id, user_id, min(first_at), min(first_at) + interval '60 days'
 FROM session_activity
 GROUP BY 1, 2;
 
--- How long the calls of each function take, each part of them; in microseconds, as histograms of two digits keep them: the highest of
--- those that are the same.
+-- How long the calls of each function take, each part of them; in microseconds, as histograms of two digits keep them: the highest
+-- of those that are the same.
 CREATE TEMPORARY TABLE response_times ON COMMIT DROP AS
 SELECT function, rate * share AS part, duration / step * step + step - 1 AS duration
 FROM (
@@ -134,7 +136,8 @@ CROSS JOIN LATERAL (SELECT greatest(1, 2 ^ (floor(log(2, duration)) - 7))::bigin
 -- By the hour, and of the last two days every five seconds; twenty calls for each visit.
 INSERT INTO function_calls (worker_id, report, function, recorded_at, calls, failed_calls, microseconds, durations, counts)
 SELECT pg_temp.id(worker), floor(date_part('epoch', recorded_at) / 5), function, recorded_at, sum(count),
-    (random() < sum(count) / 1e5)::int, sum(duration * count), array_agg(duration ORDER BY duration), array_agg(count ORDER BY duration)
+    (random() < sum(count) / 1e5)::int, sum(duration * count), array_agg(duration ORDER BY duration),
+    array_agg(count ORDER BY duration)
 FROM (
     SELECT worker, recorded_at, function, duration, floor(rate * part + random())::bigint AS count
     FROM (

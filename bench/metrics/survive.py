@@ -267,7 +267,8 @@ class Check:
             self.count_probe()
             for name, (numbers, facts) in EQUALITIES.items():
                 for title, one, other in [("too much", numbers, facts), ("missing", facts, numbers)]:
-                    rows = self.cluster.psql("--command", f"SELECT * FROM ({one}) AS one EXCEPT ALL SELECT * FROM ({other}) AS other")
+                    rows = self.cluster.psql(
+                        "--command", f"SELECT * FROM ({one}) AS one EXCEPT ALL SELECT * FROM ({other}) AS other")
                     if rows:
                         self.findings.append(f"round {number}: {name}, {title}: {rows.splitlines()[:5]}")
             check = subprocess.run(
@@ -295,7 +296,8 @@ def main():
     parser = argparse.ArgumentParser(prog="script/check-metrics")
     parser.add_argument("rounds", type=int, nargs="?", default=50)
     parser.add_argument("seed", nargs="?", default="1")
-    parser.add_argument("--programs", default=ROOT / ".build/release", help="folder of attune, attune-metrics and attune-migrate")
+    parser.add_argument(
+        "--programs", default=ROOT / ".build/release", help="folder of attune, attune-metrics and attune-migrate")
     parser.add_argument(
         "--limit", type=float, default=6,
         help="within so many seconds of the leader's death a fact has to be counted: five for the takeover, and the turn")
@@ -308,7 +310,8 @@ def main():
                 (SELECT count(*) FROM session_activity), (SELECT count(*) FROM function_calls))""")
         takeovers = check.takeovers or [float("nan")]
         print(
-            f"{options.rounds} rounds, seed {options.seed}: {sum(writer.committed for writer in check.writers)} transactions, {rows}; "
+            f"{options.rounds} rounds, seed {options.seed}: {sum(writer.committed for writer in check.writers)} transactions, "
+            f"{rows}; "
             f"from the leader's death until a later fact was counted: median {statistics.median(takeovers):.1f} s, "
             f"at most {max(takeovers):.1f} s")
         for finding in check.findings:

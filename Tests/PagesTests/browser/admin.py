@@ -40,6 +40,12 @@ class Admin:
         expect(self.tile(name)).to_have_text(re.compile(r"^[\d,]+$"))
         return int(self.tile(name).inner_text().replace(",", ""))
 
+    def expect_at_least(self, name, value):
+        """Waits until a tile shows so many, or more."""
+        self.page.wait_for_function(
+            "([tile, value]) => Number(tile.textContent.replaceAll(',', '')) >= value",
+            arg=[self.tile(name).element_handle(), value])
+
     def choose_timeframe(self, name):
         self.page.get_by_role("group", name="Timeframe").get_by_text(name, exact=True).click()
         expect(self.page.get_by_role("radio", name=name)).to_be_checked()
