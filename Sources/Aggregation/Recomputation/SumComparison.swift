@@ -154,7 +154,9 @@ enum SumComparison {
         FROM active_users
         FULL JOIN recomputed USING (unit, starts_at, user_id)
         CROSS JOIN progress
-        WHERE (active_users IS NULL OR recomputed IS NULL) AND starts_at >= facts_since
+        WHERE (active_users IS NULL OR recomputed IS NULL)
+            AND starts_at >= facts_since
+            AND (unit <> 'hour' OR starts_at >= now() - interval '1440 hours')
         ORDER BY unit, starts_at, user_id
         LIMIT $1
         """)
