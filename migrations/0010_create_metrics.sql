@@ -1,6 +1,6 @@
 -- Numbers about the installation: raw facts, what attune-metrics adds up of them, and the results that are shown.
 -- docs/metrics.md says what each number means.
--- Takes ACCESS EXCLUSIVE on messages and users for a moment each; builds two indexes.
+-- Holds ACCESS EXCLUSIVE on messages and users until it ends, and builds four indexes on them meanwhile.
 
 -- The transaction that stored the row, as in security_events: it tells what is new since a snapshot. Rows from before have a number
 -- that every snapshot sees. A bigint, since BRIN knows no xid8.
@@ -24,7 +24,8 @@ CREATE TABLE function_calls (
     report       bigint      NOT NULL,
     -- `messages:list`
     function     text        NOT NULL,
-    -- When the worker made the report: the calls ended within some seconds before.
+    -- When the last of the calls were noted. The others ended within some seconds before; within ten minutes, while the worker
+    -- could not store reports.
     recorded_at  timestamptz NOT NULL,
     calls        bigint      NOT NULL,
     -- Those that ended in an error of ours: internal_error, or no database.
@@ -43,7 +44,8 @@ CREATE TABLE function_calls (
 CREATE INDEX function_calls_stored_by_idx ON function_calls (stored_by);
 CREATE INDEX function_calls_recorded_at_idx ON function_calls (recorded_at);
 
--- When a sign-in's calls came: the first and the last of those that a report covers, at most a minute apart.
+-- When a sign-in's calls came: the first and the last of those that a report covers, about a minute apart at most; some ten minutes
+-- while the worker could not store reports.
 CREATE TABLE session_activity (
     worker_id  uuid        NOT NULL,
     report     bigint      NOT NULL,
@@ -58,7 +60,7 @@ CREATE TABLE session_activity (
 CREATE INDEX session_activity_stored_by_idx ON session_activity (stored_by);
 CREATE INDEX session_activity_last_at_idx ON session_activity (last_at);
 
--- How busy each host is that runs a daemon.
+-- How busy each host is that runs attune-api or attune-metrics.
 CREATE TABLE hosts (
     name        text             NOT NULL,
     -- The load average over one minute, divided by the number of processors.
@@ -278,6 +280,7 @@ BEGIN
 END;
 $$;
 
+-- For TRUNCATE, which takes all rows, counted or not.
 CREATE FUNCTION rollups_forget_all() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM metrics_progress FOR UPDATE;

@@ -79,7 +79,7 @@ public final class Aggregator: Service {
         while true {
             switch try await turn.run(isThorough: true) {
             case .standsBy:
-                // Somebody deletes messages and has not committed.
+                // Somebody deletes messages or accounts and has not committed.
                 try await Task.sleep(for: .milliseconds(20))
             case .led(let counted, let isBehind):
                 total += counted

@@ -2,6 +2,7 @@ import Domain
 
 /// How an aggregator is doing.
 public struct AggregatorStatus: Sendable {
+    /// What it is among several.
     public enum Role: String, Sendable {
         /// No turn has ended yet.
         case starting

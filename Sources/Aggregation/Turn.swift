@@ -7,7 +7,7 @@ import Postgres
 struct Turn {
     /// What came of it.
     enum Outcome: Equatable {
-        /// Another one is at it, or somebody deletes messages and holds the sums until their transaction ends.
+        /// Another one is at it, or somebody deletes messages or accounts and holds the sums until their transaction ends.
         case standsBy
         /// There is more to count at once if `isBehind`.
         case led(FactCounts, isBehind: Bool)

@@ -16,6 +16,7 @@ public struct StatusPages: Sendable {
         self.readiness = readiness
     }
 
+    /// The pages' routes, for any daemon's router.
     public func add(to router: Router<some RequestContext>) {
         router.get("health/live") { _, _ in Self.response("text/plain; charset=utf-8", Array("live\n".utf8)) }
         router.get("health/ready") { [readiness] _, _ in

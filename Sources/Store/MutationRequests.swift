@@ -64,7 +64,9 @@ public enum MutationRequests {
             throw error
         } catch let refusal as APIError {
             // Perhaps refused because the same request, sent before, has had its effect meanwhile.
-            if let result = try await outcome(of: request, userID: userID, in: client) { return Recorded(result: result, isNew: false) }
+            if let result = try await outcome(of: request, userID: userID, in: client) {
+                return Recorded(result: result, isNew: false)
+            }
             throw refusal
         }
     }

@@ -7,6 +7,7 @@ public struct UsageReport: Equatable, Sendable {
     public let worker: UUIDBits
     /// Counts the worker's reports.
     public let number: Int
+    /// When the last of it was noted.
     public let recordedAt: Instant
     public let calls: [FunctionCalls]
     public let activity: [SessionActivity]
@@ -25,6 +26,7 @@ public struct FunctionCalls: Equatable, Sendable {
     /// `messages:list`
     public let function: String
     public let calls: Int
+    /// Those that ended in an error of ours.
     public let failedCalls: Int
     /// All response times together.
     public let microseconds: Int

@@ -16,6 +16,7 @@ public struct MetricDescription: Sendable {
 
 /// Every metric that our daemons serve. docs/monitoring.md has the same list; tests compare it with that and with the sources.
 public enum MetricCatalog {
+    /// Those of all daemons.
     public static let all = worker + events + aggregation + process
 
     /// Of `attune-api`.

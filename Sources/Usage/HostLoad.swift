@@ -8,6 +8,7 @@ public struct HostLoad: Sendable {
     public let name: String
     /// The load average over one minute, divided by the number of processors.
     public let load: Double
+    /// Those that are online.
     public let processors: Int
 
     /// The load at this moment; nil if the kernel does not say.
@@ -21,6 +22,7 @@ public struct HostLoad: Sendable {
     /// The statement that stores it as the host's newest.
     public var storing: BoundStatement { UsageStore.storingLoad(load, processors: processors, ofHost: name) }
 
+    /// This machine's name, or the container's; `unknown` if the kernel does not say.
     public static let hostName: String = {
         var name = [CChar](repeating: 0, count: 256)
         guard gethostname(&name, name.count - 1) == 0 else { return "unknown" }

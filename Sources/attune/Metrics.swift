@@ -12,8 +12,9 @@ struct Metrics: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Computes every number anew from raw rows.",
             discussion: """
-                Calls and activity of which the raw rows are gone (ATTUNE_METRICS_RAW_DAYS) stay as they are. With --check nothing \
-                is changed: a line for each number that differs, and exit status 1 if there are any.
+                Calls and activity of which the raw rows are gone (ATTUNE_METRICS_RAW_DAYS) stay as they are. With --check what \
+                is new is counted, and nothing else is changed: a line for each number that differs, and exit status 1 if there \
+                are any.
                 """)
 
         @OptionGroup var place: PlaceOptions

@@ -153,7 +153,7 @@ enum DemoTalk {
             .therapist("Noted. We’ll make a plan of it on Thursday, on one page."),
         ],
         [
-            .client("I have filled in the sleep diary for the whole week. The average is 6 h 40 min, last month it was 5 h 10 min."),
+            .client("I have filled in the sleep diary all week. The average is 6 h 40 min, last month it was 5 h 10 min."),
             .therapist("That is an hour and a half more each night. I hope you are a little proud."),
             .client("A little. Mostly rested."),
         ],

@@ -40,7 +40,7 @@ def scenario(stage):
             chat.conversations.get_by_role("link").nth(number).click()
             expect(chat.log.get_by_role("listitem").filter(has=page.locator("time"))).to_have_count(len(TEXTS))
             check_width(page, f"conversation {number} at {size[0]}")
-            check_inside(page, chat.log, f"conversation {number} at {size[0]}")
+            check_inside(chat.log, f"conversation {number} at {size[0]}")
             check_text(page)
             assert MARKUP in chat.log.inner_text(), "the markup is not there as it was written"
             page.evaluate("location.hash = ''")
@@ -61,7 +61,7 @@ def scenario(stage):
             dialog = page.get_by_role("dialog")
             expect(dialog).to_contain_text(token)
             check_width(page, f"event {number} at {size[0]}")
-            check_inside(page, dialog, f"event {number} at {size[0]}")
+            check_inside(dialog, f"event {number} at {size[0]}")
             check_text(page)
             page.keyboard.press("Escape")
         dashboard.show("Users")
@@ -73,7 +73,7 @@ def scenario(stage):
             removals.nth(number).click()
             expect(page.get_by_role("dialog")).to_contain_text(token)
             check_width(page, f"removal {number} at {size[0]}")
-            check_inside(page, page.get_by_role("dialog"), f"removal {number} at {size[0]}")
+            check_inside(page.get_by_role("dialog"), f"removal {number} at {size[0]}")
             check_text(page)
             page.keyboard.press("Escape")
 
@@ -87,7 +87,7 @@ def check_text(page):
     assert made == [], made
 
 
-def check_inside(page, place, state):
+def check_inside(place, state):
     """What is in a place does not stick out of it to the side."""
     outside = place.evaluate(
         """place => place.scrollWidth > place.clientWidth

@@ -49,9 +49,6 @@ class Window:
         page.on("crash", lambda _: self._problem("the page has crashed"))
         return page
 
-    def resize(self, size):
-        self.page.set_viewport_size({"width": size[0], "height": size[1]})
-
     def expects(self, pattern):
         """From now on problems that match are none."""
         self.expected = re.compile(pattern)

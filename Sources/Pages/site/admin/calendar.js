@@ -21,7 +21,7 @@ export const calendarOfHours = {
     note: `Hours are in your time zone, ${new Intl.DateTimeFormat().resolvedOptions().timeZone}.`,
 };
 
-export const calendarOfDays = {
+const calendarOfDays = {
     unit: "Day (UTC)",
     brief: ({ start }) => days.format(start),
     full: ({ start }) => daysWithWeekday.format(start),

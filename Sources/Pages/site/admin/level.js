@@ -5,8 +5,8 @@ import { icon } from "./icons.js";
 const levels = {
     low: ["Low", "Nothing out of the ordinary within the last hour."],
     guarded: ["Guarded", "There were events of medium severity within the last hour."],
-    elevated: ["Elevated", "There was an event of high severity, or many of medium severity, within the last hour."],
-    high: ["High", "There were many events of high severity, or a critical one, within the last hour."],
+    elevated: ["Elevated", "There was an event of high severity within the last hour, or many of medium severity within 15 minutes."],
+    high: ["High", "There was a critical event within the last hour, or several of high severity within 15 minutes."],
     critical: ["Critical", "There was a critical event within the last 15 minutes. Somebody should be looking into it."],
 };
 
