@@ -30,6 +30,7 @@ struct AggregationMetrics: Sendable {
 
     func recordFailure(_ status: AggregatorStatus) {
         failedTurns.increment()
+        leading.record(0)
         recordLag(status)
     }
 

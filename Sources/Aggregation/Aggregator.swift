@@ -1,5 +1,5 @@
 // Aggregation adds up the workers' raw facts, turn by turn, and keeps the results that administrators see.
-// docs/metrics.md says what each number means; migrations/0010_create_metrics.sql has the tables.
+// docs/metrics.md says what each number means; migrations/0014_create_metrics.sql has the tables.
 import Domain
 import Logging
 import Metrics

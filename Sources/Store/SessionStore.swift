@@ -98,6 +98,8 @@ public enum SessionStore {
             SELECT id, now() + interval '30 days'
             FROM users
             WHERE id = $1 AND removed_at IS NULL
+            -- Waits for a removal that has begun, and then finds nobody.
+            FOR KEY SHARE
             RETURNING id
         )
         INSERT INTO refresh_tokens (session_id, expires_at)

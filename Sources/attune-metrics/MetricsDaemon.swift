@@ -35,13 +35,33 @@ struct MetricsDaemon: Service {
     /// Runs until graceful shutdown or cancellation. Refuses to begin on a schema that is not this program's.
     func run() async throws {
         do {
-            try await Migrator(client: database, logger: logger).requireCurrent()
+            guard try await cancelWhenGracefulShutdown({ try await waitForDatabase() }) else { return await database.close() }
             try await runServices()
         } catch {
             await database.close()
             throw error
         }
         await database.close()
+    }
+
+    /// Waits while PostgreSQL is away: after a failure of the power it may start later than we do.
+    ///
+    /// - Returns: false when the daemon stops before.
+    private func waitForDatabase() async throws -> Bool {
+        var hasFailed = false
+        while !Task.isCancelled {
+            do {
+                try await Migrator(client: database, logger: logger).requireCurrent()
+                return true
+            } catch let error as PostgresError where error.isUnavailability {
+                if !hasFailed, !Task.isCancelled {
+                    logger.warning("PostgreSQL cannot be reached; trying again", metadata: ["error": "\(error)"])
+                }
+                hasFailed = true
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
+        return false
     }
 
     private func runServices() async throws {

@@ -7,7 +7,7 @@ import Registry
 enum RemoveUser {
     static let function = FunctionDefinition.mutation(
         "admin:removeUser",
-        "Removes another user's account for good: its sessions end, and nothing is left but its id and its messages.",
+        "Removes another user's account for good: its sessions end; its messages stay for those who wrote with it, without its name.",
         access: .admin,
         arguments: Arguments(.required("userId", UserID.self)),
         returns: Null.self

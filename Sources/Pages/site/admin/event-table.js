@@ -97,7 +97,7 @@ export class EventTable {
         this.#older.hidden = !hasMore || this.#isCutOff;
         setText(this.#status, this.#statusText({ error, isLoading, isEmpty: items.length === 0 }));
         this.#status.hidden = this.#status.textContent === "";
-        if (heldBack === 0 ? items.length > longest && !this.#hasReadOn : heldBack > longest) this.#beginAnew();
+        if (heldBack === 0 ? items.length > longest && (!this.#hasReadOn || this.#mayMove) : heldBack > longest) this.#beginAnew();
     }
 
     #tellOfNewcomers(count) {

@@ -1,4 +1,5 @@
 import { element } from "../shared/dom.js";
+import { ConnectionError } from "../shared/errors.js";
 import { personName } from "../shared/person.js";
 
 /**
@@ -32,9 +33,11 @@ export function openRemoval(user, client) {
         async function send(event) {
             event.preventDefault();
             if (remove.disabled) return;
-            remove.disabled = true;
+            remove.disabled = cancel.disabled = true;
             failure.hidden = true;
             try {
+                // It would be done when the connection is back, perhaps after somebody has changed their mind.
+                if (client.state !== "connected") throw new ConnectionError("There is no connection. Try again when it is back.");
                 await client.mutation("admin:removeUser", { userId: user._id });
                 wasRemoved = true;
                 close();
@@ -42,8 +45,12 @@ export function openRemoval(user, client) {
                 failure.textContent = error.message;
                 failure.hidden = false;
                 remove.disabled = !understood.checked;
+                cancel.disabled = false;
             }
         }
+
+        // What has been sent cannot be called back.
+        dialog.addEventListener("cancel", (event) => cancel.disabled && event.preventDefault());
 
         dialog.addEventListener("close", () => {
             dialog.remove();

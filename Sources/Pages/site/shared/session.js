@@ -6,6 +6,8 @@ const storageKey = "attune.session";
 const renewalLead = 60_000;
 /** Longest delay that timers of browsers know (ms). */
 const longestDelay = 2 ** 31 - 1;
+/** A call that has no answer after this long (ms) has failed: other tabs may be waiting for it. */
+const longestCall = 20_000;
 
 /**
  * Who is signed in in this browser. The tokens are in localStorage, so all tabs share one sign-in; one of them renews it for
@@ -84,7 +86,8 @@ export class Session extends EventTarget {
             if (!this.#tokens || !this.#needsRenewal(refused)) return;
             const { refreshToken } = this.#tokens;
             const { tokens } = await this.#callAction("auth:signIn", { refreshToken });
-            // Somebody may have signed out, or in as somebody else, meanwhile.
+            // Somebody may have signed out, or in as somebody else, meanwhile, perhaps in another tab.
+            this.#take(readStorage());
             if (this.#tokens?.refreshToken !== refreshToken) return;
             this.#store(tokens ?? { hasEnded: true });
         });
@@ -124,7 +127,8 @@ export class Session extends EventTarget {
         const body = JSON.stringify({ path, args: [args], format: "convex_encoded_json" });
         let response, outcome;
         try {
-            response = await fetch(new URL("api/action", this.#site), { method: "POST", headers, body });
+            const signal = AbortSignal.timeout(longestCall);
+            response = await fetch(new URL("api/action", this.#site), { method: "POST", headers, body, signal });
             outcome = parseValues(await response.text());
         } catch (cause) {
             throw new ConnectionError(undefined, { cause });

@@ -99,7 +99,13 @@ export class SyncClient extends EventTarget {
     /** Asks for the access token again, and signs in with it if it is another one. */
     async authenticate() {
         const socket = this.#socket;
-        const token = await this.#token(null);
+        let token;
+        try {
+            token = await this.#token(null);
+        } catch {
+            // The next attempt to connect asks again.
+            return;
+        }
         if (!this.#isGreeted || socket !== this.#socket || token === this.#sentToken) return;
         this.#sendToken(token);
     }

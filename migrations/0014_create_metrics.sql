@@ -1,19 +1,6 @@
 -- Numbers about the installation: raw facts, what attune-metrics adds up of them, and the results that are shown.
 -- docs/metrics.md says what each number means.
--- Holds ACCESS EXCLUSIVE on messages and users until it ends, and builds four indexes on them meanwhile.
-
--- The transaction that stored the row, as in security_events: it tells what is new since a snapshot. Rows from before have a number
--- that every snapshot sees. A bigint, since BRIN knows no xid8.
-ALTER TABLE messages ADD COLUMN stored_by bigint NOT NULL DEFAULT 3;
-ALTER TABLE messages ALTER COLUMN stored_by SET DEFAULT pg_current_xact_id()::text::bigint;
-ALTER TABLE users ADD COLUMN stored_by bigint NOT NULL DEFAULT 3;
-ALTER TABLE users ALTER COLUMN stored_by SET DEFAULT pg_current_xact_id()::text::bigint;
--- New messages lie together, so ranges of pages are found fast enough, and sending pays next to nothing for it.
-CREATE INDEX messages_stored_by_idx ON messages USING brin (stored_by) WITH (pages_per_range = 32, autosummarize = on);
-CREATE INDEX users_stored_by_idx ON users (stored_by);
-CREATE INDEX users_created_at_idx ON users (created_at);
--- How many accounts of each type there are.
-CREATE INDEX users_account_type_idx ON users (account_type) WHERE removed_at IS NULL;
+-- Takes SHARE ROW EXCLUSIVE on messages and users for a moment, for their triggers.
 
 -- Raw facts. Workers append them every few seconds; nobody changes them; they go when they are older than the retention
 -- (ATTUNE_METRICS_RAW_DAYS). A worker that does not know whether a report was stored stores it again under the same number.
