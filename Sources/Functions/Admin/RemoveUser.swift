@@ -7,7 +7,7 @@ import Registry
 enum RemoveUser {
     static let function = FunctionDefinition.mutation(
         "admin:removeUser",
-        "Removes another user's account for good: its sessions end; its messages stay for those who wrote with it, without its name.",
+        "Removes another user's account for good: its sessions end; its messages stay, without its name, for those who got them.",
         access: .admin,
         arguments: Arguments(.required("userId", UserID.self)),
         returns: Null.self
